@@ -1,0 +1,15 @@
+/** Says what is wrong with an input: the path of the field, as one writes it in JavaScript, and why. */
+import { SchemaIssue } from "effect"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** All that is wrong at once would drown the first: the first is told. `field` is empty for the whole input. */
+export const firstIssue = (issue: SchemaIssue.Issue): { readonly field: string; readonly reason: string } => {
+  const first = format(issue).issues[0]
+  const keys = (first?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))
+  const field = keys.reduce<string>((path, key) => {
+    if (typeof key === "number") return `${path}[${key}]`
+    return path === "" ? String(key) : `${path}.${String(key)}`
+  }, "")
+  return { field, reason: first?.message ?? "invalid" }
+}

@@ -1,0 +1,158 @@
+/**
+ * Keeps what must outlive the process. It holds collections of small records, changed one at a time by a pure function
+ * in one atomic step, and bounded journals. Several processes may share one store, so nothing above it may assume that
+ * a value it read is still current: decide inside `modify`.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+
+/** The store could not be reached or would not take the write. Nothing was changed. */
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the store failed to ${this.operation}: ${this.detail}`
+  }
+}
+
+/** Records of one shape, by key. */
+export interface Collection<A> {
+  readonly name: string
+  readonly schema: Schema.Codec<A, Schema.Json>
+}
+
+/** Entries of one shape, oldest first, of which the newest `keep` stay. */
+export interface Journal<A> {
+  readonly name: string
+  readonly schema: Schema.Codec<A, Schema.Json>
+  readonly keep: number
+}
+
+/** What to answer, and what the record becomes: `undefined` removes it, the record itself leaves it as it is. */
+export type Change<A, B> = (current: A | undefined) => readonly [answer: B, next: A | undefined]
+
+export class Store extends Context.Service<
+  Store,
+  {
+    get<A>(collection: Collection<A>, key: string): Effect.Effect<A | undefined, StoreUnavailable>
+    all<A>(collection: Collection<A>): Effect.Effect<ReadonlyMap<string, A>, StoreUnavailable>
+    /**
+     * Reads, decides and writes in one step that no other fiber or process can come between. Durable when it returns:
+     * it survives `kill -9` and a power cut. Waits for other writers for at most five seconds. `change` must be pure:
+     * a store may run it more than once.
+     */
+    modify<A, B>(collection: Collection<A>, key: string, change: Change<A, B>): Effect.Effect<B, StoreUnavailable>
+    append<A>(journal: Journal<A>, entries: ReadonlyArray<A>): Effect.Effect<void, StoreUnavailable>
+    /** The newest entries, newest first. */
+    recent<A>(journal: Journal<A>, limit: number): Effect.Effect<ReadonlyArray<A>, StoreUnavailable>
+  }
+>()("weirgate/store/Store") {
+  /** Lives and dies with the layer. For tests, and for programs that want no durability. */
+  static readonly layerMemory: Layer.Layer<Store> = Layer.sync(Store, () => fromBackend(memory()))
+}
+
+/**
+ * What a kind of storage has to offer: text by name and key. `modify` is one atomic step; what it is given may throw, and
+ * then nothing is written and it fails.
+ */
+export interface Backend {
+  get(collection: string, key: string): Effect.Effect<string | undefined, StoreUnavailable>
+  all(collection: string): Effect.Effect<ReadonlyArray<readonly [key: string, value: string]>, StoreUnavailable>
+  modify(
+    collection: string,
+    key: string,
+    change: (current: string | undefined) => string | undefined
+  ): Effect.Effect<void, StoreUnavailable>
+  append(journal: string, keep: number, entries: ReadonlyArray<string>): Effect.Effect<void, StoreUnavailable>
+  recent(journal: string, limit: number): Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+}
+
+/** Makes a store of a backend: records are JSON, checked by their schema on the way in and out. */
+export const fromBackend = (backend: Backend): Store["Service"] =>
+  Store.of({
+    get: (collection, key) =>
+      Effect.flatMap(backend.get(collection.name, key), (text) =>
+        attempt(`read ${collection.name}`, () =>
+          text === undefined ? undefined : codec(collection.schema).decode(text)
+        )
+      ),
+    all: (collection) =>
+      Effect.flatMap(backend.all(collection.name), (rows) =>
+        attempt(`read ${collection.name}`, () => {
+          const { decode } = codec(collection.schema)
+          return new Map(rows.map(([key, text]) => [key, decode(text)]))
+        })
+      ),
+    modify: <A, B>(collection: Collection<A>, key: string, change: Change<A, B>) =>
+      Effect.suspend(() => {
+        const { decode, encode } = codec(collection.schema)
+        let answer: B
+        const step = (text: string | undefined) => {
+          const current = text === undefined ? undefined : decode(text)
+          const [answered, next] = change(current)
+          answer = answered
+          if (next === undefined) return undefined
+          return next === current ? text : encode(next)
+        }
+        return Effect.map(backend.modify(collection.name, key, step), () => answer)
+      }),
+    append: (journal, entries) =>
+      entries.length === 0
+        ? Effect.void
+        : Effect.flatMap(
+            attempt(`write ${journal.name}`, () => entries.map(codec(journal.schema).encode)),
+            (texts) => backend.append(journal.name, journal.keep, texts)
+          ),
+    recent: (journal, limit) =>
+      Effect.flatMap(backend.recent(journal.name, limit), (texts) =>
+        attempt(`read ${journal.name}`, () => texts.map(codec(journal.schema).decode))
+      )
+  })
+
+/** Runs what may throw as an operation of the store. */
+export const attempt = <A>(operation: string, f: () => A): Effect.Effect<A, StoreUnavailable> =>
+  Effect.try({ try: f, catch: (cause) => new StoreUnavailable({ operation, detail: describe(cause) }) })
+
+const describe = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+interface Codec<A> {
+  readonly decode: (text: string) => A
+  readonly encode: (value: A) => string
+}
+
+const codecs = new WeakMap<object, unknown>()
+
+// Compiling a schema costs more than using it, and each collection is a constant of the program.
+const codec = <A>(schema: Schema.Codec<A, Schema.Json>): Codec<A> => {
+  const known = codecs.get(schema) as Codec<A> | undefined
+  if (known !== undefined) return known
+  const text = Schema.fromJsonString(schema)
+  const made: Codec<A> = { decode: Schema.decodeUnknownSync(text), encode: Schema.encodeSync(text) }
+  codecs.set(schema, made)
+  return made
+}
+
+/** Keeps text, not values, so that a schema that does not survive a restart fails in a test too. */
+const memory = (): Backend => {
+  const collections = new Map<string, Map<string, string>>()
+  const journals = new Map<string, ReadonlyArray<string>>()
+  const of = (name: string) => {
+    let found = collections.get(name)
+    if (found === undefined) collections.set(name, (found = new Map()))
+    return found
+  }
+  return {
+    get: (collection, key) => Effect.sync(() => of(collection).get(key)),
+    all: (collection) => Effect.sync(() => [...of(collection)]),
+    modify: (collection, key, change) =>
+      attempt(`change ${collection}`, () => {
+        const records = of(collection)
+        const next = change(records.get(key))
+        if (next === undefined) records.delete(key)
+        else records.set(key, next)
+      }),
+    append: (journal, keep, entries) =>
+      Effect.sync(() => void journals.set(journal, [...(journals.get(journal) ?? []), ...entries].slice(-keep))),
+    recent: (journal, limit) => Effect.sync(() => (journals.get(journal) ?? []).slice(-limit).toReversed())
+  }
+}

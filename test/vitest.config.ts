@@ -1,0 +1,7 @@
+import { dirname } from "node:path"
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  root: dirname(import.meta.dirname),
+  test: { include: ["test/**/*.test.ts"], disableConsoleIntercept: true }
+})
