@@ -1,0 +1,51 @@
+/** Counts and logs how calls to an upstream end. What is logged of a failure is its own text, which holds no secret. */
+import { Cause, Effect, Exit, Metric, Option } from "effect"
+
+type ObservedCall = "createAnonymousUser" | "exchange" | "refresh" | "chat" | "stream" | "quota"
+
+const calls = Metric.counter("weirgate_upstream_calls_total", {
+  description: "Calls to an upstream, by kind and by how they ended.",
+  incremental: true
+})
+
+export interface CallObserver {
+  /** Of a call that gives its whole answer at once. */
+  call(call: ObservedCall): <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ended(call: ObservedCall, exit: Exit.Exit<unknown, Failure>): Effect.Effect<void>
+}
+
+interface Failure {
+  readonly _tag: string
+  readonly message: string
+}
+
+export const callObserver = (provider: string): CallObserver => {
+  // One for each kind and result, of which there are few.
+  const counters = new Map<string, Metric.Counter<number>>()
+  const counterOf = (call: ObservedCall, result: string) => {
+    const key = `${call} ${result}`
+    const known = counters.get(key)
+    if (known !== undefined) return known
+    const counter = Metric.withAttributes(calls, { provider, call, result })
+    counters.set(key, counter)
+    return counter
+  }
+
+  const ended: CallObserver["ended"] = (call, exit) =>
+    Effect.suspend(() => {
+      const failure = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+      const result = Exit.isSuccess(exit)
+        ? "ok"
+        : (failure?._tag ?? (Exit.hasInterrupts(exit) ? "interrupted" : "defect"))
+      const logged =
+        failure === undefined
+          ? Effect.logDebug(`${call}: ${result}`)
+          : Effect.logInfo(`${call} failed: ${failure.message}`).pipe(Effect.annotateLogs({ failure: failure._tag }))
+      return Metric.update(counterOf(call, result), 1).pipe(
+        Effect.andThen(logged),
+        Effect.annotateLogs({ service: "WarpClient", provider, call })
+      )
+    })
+
+  return { ended, call: (call) => (effect) => Effect.onExit(effect, (exit) => ended(call, exit)) }
+}
