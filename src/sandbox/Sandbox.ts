@@ -1,0 +1,160 @@
+/**
+ * Emulates every upstream on a port of its own, so that the whole system can be tried and tested without a vendor.
+ * One seed gives one sandbox: the same credentials, quotas and answers, and tokens that outlive a restart.
+ */
+import { ByteSize, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientResponse, HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
+import type { HttpServerError } from "effect/http"
+import type { NetAddress } from "effect/net"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { createServer } from "node:http"
+import { controlRoutes } from "./controlRoutes.ts"
+import { SandboxCredentials } from "./credentials.ts"
+import { Faults } from "./Faults.ts"
+import { RequestLog } from "./RequestLog.ts"
+import { Statistics } from "./Statistics.ts"
+import { accountRoutes } from "./warp/accountRoutes.ts"
+import { modelRoute } from "./warp/modelRoute.ts"
+import { WarpAccounts } from "./warp/WarpAccounts.ts"
+import type { WarpAccountsOptions } from "./warp/WarpAccounts.ts"
+
+/** Somebody already listens there: maybe another sandbox, which `Sandbox.layerAt` would use. */
+export class SandboxAddressInUse extends Schema.TaggedError<SandboxAddressInUse>()("SandboxAddressInUse", {
+  host: Schema.String,
+  port: Schema.Int
+}) {
+  override get message() {
+    return `something else already listens on ${this.host}:${this.port}`
+  }
+}
+
+/** The sandbox could not listen, for another reason. */
+export class SandboxNotListening extends Schema.TaggedError<SandboxNotListening>()("SandboxNotListening", {
+  host: Schema.String,
+  port: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the sandbox cannot listen on ${this.host}:${this.port}: ${this.detail}`
+  }
+}
+
+/** No sandbox answers there. */
+export class SandboxUnreachable extends Schema.TaggedError<SandboxUnreachable>()("SandboxUnreachable", {
+  url: Schema.String
+}) {
+  override get message() {
+    return `no sandbox answers at ${this.url}`
+  }
+}
+
+export interface SandboxOptions extends Omit<WarpAccountsOptions, "seed"> {
+  /** Default 127.0.0.1. */
+  readonly host?: string | undefined
+  /** Default 28890; 0 takes a free one. */
+  readonly port?: number | undefined
+  /** Default "weirgate". */
+  readonly seed?: string | undefined
+  /** The pause before each event of a stream (default 1 millisecond). */
+  readonly latency?: Duration.Input | undefined
+  /** The models an account at Warp may use (default: those of 2025). */
+  readonly models?: ReadonlyArray<string> | undefined
+}
+
+/** The largest body it reads. */
+const largestBody = ByteSize.mebibytes(8)
+
+export class Sandbox extends Context.Service<
+  Sandbox,
+  {
+    /** Where it listens; the base of all of Warp's three addresses. */
+    readonly url: string
+    readonly apiKey: Redacted.Redacted
+    /** Of accounts that exist from the start: using them creates no user. */
+    readonly personalRefreshToken: Redacted.Redacted
+    readonly anonymousRefreshToken: Redacted.Redacted
+  }
+>()("weirgate/sandbox/Sandbox") {
+  /** Serves until its scope closes, and then breaks off what is still at work without waiting for it. */
+  static readonly layerWith = (
+    options: SandboxOptions = {}
+  ): Layer.Layer<Sandbox, SandboxAddressInUse | SandboxNotListening> => {
+    const seed = options.seed ?? "weirgate"
+    const state = Layer.mergeAll(
+      Faults.layer,
+      Statistics.layer,
+      RequestLog.layer,
+      WarpAccounts.layerWith({ ...options, seed })
+    )
+    const routes = Layer.mergeAll(controlRoutes, accountRoutes, modelRoute({ ...options, seed }))
+    const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, largestBody))
+    )
+    // Fresh, so that two sandboxes in one program share no statistics.
+    return Layer.effect(Sandbox, running).pipe(
+      Layer.provide(served),
+      Layer.provide(Layer.fresh(state)),
+      Layer.provide(listening(options.host ?? "127.0.0.1", options.port ?? 28890))
+    )
+  }
+
+  static readonly layer = Layer.suspend(() => Sandbox.layerWith())
+
+  /** A sandbox that already runs, in this process or another. */
+  static readonly layerAt = (url: string): Layer.Layer<Sandbox, SandboxUnreachable, HttpClient.HttpClient> =>
+    Layer.effect(
+      Sandbox,
+      Effect.gen(function* () {
+        const client = yield* HttpClient.HttpClient
+        const base = url.replace(/\/+$/, "")
+        const credentials = yield* client.get(`${base}/_sandbox/credentials`).pipe(
+          Effect.flatMap(HttpClientResponse.filterStatusOk),
+          Effect.flatMap(HttpClientResponse.schemaBodyJson(SandboxCredentials)),
+          Effect.timeout("5 seconds"),
+          Effect.mapError(() => new SandboxUnreachable({ url: base }))
+        )
+        return Sandbox.of({
+          url: base,
+          apiKey: Redacted.make(credentials.apiKey),
+          personalRefreshToken: Redacted.make(credentials.personal.refreshToken),
+          anonymousRefreshToken: Redacted.make(credentials.anonymous.refreshToken)
+        })
+      })
+    )
+}
+
+const running = Effect.gen(function* () {
+  const server = yield* HttpServer.HttpServer
+  const { apiKey, provisioned } = yield* WarpAccounts
+  const url = urlOf(server.address)
+  yield* Effect.annotateLogs(Effect.logInfo("The sandbox listens"), { service: "Sandbox", url })
+  return Sandbox.of({
+    url,
+    apiKey: Redacted.make(apiKey),
+    personalRefreshToken: Redacted.make(provisioned.personal.refresh),
+    anonymousRefreshToken: Redacted.make(provisioned.anonymous.refresh)
+  })
+})
+
+/** An emulator has nobody to wait for: when it stops, connections still open are dropped. */
+const listening = (host: string, port: number) =>
+  Layer.effect(
+    HttpServer.HttpServer,
+    Effect.gen(function* () {
+      const server = createServer()
+      const listening = yield* NodeHttpServer.make(() => server, { host, port, disablePreemptiveShutdown: true })
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+      return listening
+    }).pipe(Effect.mapError((error) => notListening(host, port, error)))
+  )
+
+const notListening = (host: string, port: number, { cause }: HttpServerError.ServeError) =>
+  cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+    ? new SandboxAddressInUse({ host, port })
+    : new SandboxNotListening({ host, port, detail: cause instanceof Error ? cause.message : `${cause}` })
+
+/** Where a client on this machine reaches the address. */
+const urlOf = (address: NetAddress.SocketAddress): string => {
+  const url = HttpServer.formatAddress(address)
+  return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+}

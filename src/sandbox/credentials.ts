@@ -1,0 +1,18 @@
+/** What a client needs to use a sandbox, as `GET /_sandbox/credentials` tells it. All of it is synthetic. */
+import { Schema } from "effect"
+
+const Provisioned = Schema.Struct({ uid: Schema.String, refreshToken: Schema.String })
+
+export const SandboxCredentials = Schema.Struct({
+  apiKey: Schema.String,
+  /** The same key, by the name the configuration file gives it. */
+  firebaseApiKey: Schema.String,
+  /** The personal refresh token. */
+  refreshToken: Schema.String,
+  personal: Provisioned,
+  anonymous: Provisioned,
+  baseUrl: Schema.String,
+  identityUrl: Schema.String,
+  tokenUrl: Schema.String
+})
+export type SandboxCredentials = typeof SandboxCredentials.Type
