@@ -1,0 +1,77 @@
+/** The tokens and limits as this process knows them, in step with the store; when that fails, in memory alone. */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type { TokenId } from "../domain/Token.ts"
+import * as Replicas from "../store/Replicas.ts"
+import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
+import * as providerState from "./providerState.ts"
+import * as telling from "./telling.ts"
+import { fold } from "./tokenRules.ts"
+import { TokenRecord } from "./tokenState.ts"
+import type { TokenEvent } from "./tokenState.ts"
+
+export interface Holdings {
+  get(id: TokenId): TokenRecord | undefined
+  readonly all: () => Iterable<TokenRecord>
+  of(provider: string): ReadonlyArray<TokenRecord>
+  provider(name: string): providerState.ProviderRecord | undefined
+  /** Known at once, stored a moment later. Never waits. */
+  record(id: TokenId, now: number, event: TokenEvent): Effect.Effect<void>
+  /** Known at once, stored as soon as the store takes it. Never waits. */
+  settle(id: TokenId, event: TokenEvent): Effect.Effect<void>
+  /** Known at once, stored when it returns what the token has become. A failure leaves it known and yet to be stored. */
+  commit(id: TokenId, event: TokenEvent): Effect.Effect<TokenRecord | undefined, StoreUnavailable>
+  settleProvider(name: string, event: providerState.ProviderEvent): Effect.Effect<void>
+  commitProvider(
+    name: string,
+    event: providerState.ProviderEvent
+  ): Effect.Effect<providerState.ProviderRecord | undefined, StoreUnavailable>
+  readonly sync: Effect.Effect<void, StoreUnavailable>
+}
+
+const tokenCollection: Collection<TokenRecord> = { name: "token", schema: TokenRecord }
+const providerCollection: Collection<providerState.ProviderRecord> = {
+  name: "provider",
+  schema: providerState.ProviderRecord
+}
+
+export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope> = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const tokens = yield* Replicas.make({ collection: tokenCollection, fold })
+  const providers = yield* Replicas.make({ collection: providerCollection, fold: providerState.fold })
+
+  const inBackground = (write: Effect.Effect<unknown, StoreUnavailable>) =>
+    write.pipe(Effect.catch(telling.storeFailed), Effect.forkIn(scope, { startImmediately: true }))
+
+  /** Tells of the switch that `change` makes at once. */
+  const watched = <A, E>(id: TokenId, change: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const before = tokens.get(id)
+      return Effect.tap(change, () => {
+        const after = tokens.get(id)
+        return before === undefined || after === undefined || before.state._tag === after.state._tag
+          ? Effect.void
+          : telling.switched(before, after)
+      })
+    })
+
+  return {
+    get: (id) => tokens.get(id),
+    all: () => tokens.all().values(),
+    of: (provider) => [...tokens.all().values()].filter((record) => record.provider === provider),
+    provider: (name) => providers.get(name),
+    record: (id, now, event) => {
+      const before = tokens.get(id)
+      tokens.record(id, now, event)
+      const after = tokens.get(id)
+      return before === undefined || after === undefined || before.state._tag === after.state._tag
+        ? Effect.void
+        : telling.switched(before, after)
+    },
+    settle: (id, event) => watched(id, inBackground(tokens.commit(id, event))),
+    commit: (id, event) => watched(id, tokens.commit(id, event)),
+    settleProvider: (name, event) => inBackground(providers.commit(name, event)),
+    commitProvider: (name, event) => providers.commit(name, event),
+    sync: Effect.andThen(tokens.sync, providers.sync)
+  }
+})

@@ -1,0 +1,39 @@
+/** A token held for one upstream call. */
+import { Schema } from "effect"
+import type { Effect, Redacted } from "effect"
+import type { TokenId, TokenKind } from "../domain/Token.ts"
+import type { Strategy } from "./strategies.ts"
+import type { Outcome } from "./tokenState.ts"
+
+/** No token can be lent now. `retryAfter` is when the first one comes back, if one will by itself. */
+export class NoTokenUsable extends Schema.TaggedError<NoTokenUsable>()("NoTokenUsable", {
+  provider: Schema.String,
+  /** How many tokens the pool holds for this provider, whatever their state. */
+  held: Schema.Int,
+  reason: Schema.String,
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+}) {
+  override get message() {
+    return `no token for ${this.provider} can be used: ${this.reason}`
+  }
+}
+
+export interface LeaseRequest {
+  readonly provider: string
+  readonly strategy?: Strategy | undefined
+  readonly exclude?: ReadonlySet<TokenId> | undefined
+}
+
+export interface Lease {
+  readonly id: TokenId
+  readonly name: string
+  readonly kind: TokenKind
+  readonly provider: string
+  readonly access: Redacted.Redacted
+  /** This call is the single probe of a token that was out of use. */
+  readonly probe: boolean
+  /** Says how the call ended. The first report counts; a lease released without one is `Abandoned`. Never waits. */
+  report(outcome: Outcome): Effect.Effect<void>
+  /** Renews the access secret after a 401, single flight per token, and answers with the new one. Waits for the upstream. */
+  readonly renew: Effect.Effect<Redacted.Redacted, NoTokenUsable>
+}

@@ -1,0 +1,201 @@
+/** What the end of a call does to its token: D2's and D4's outcome table, as a pure rule. */
+import * as Backoff from "./backoff.ts"
+import { type Outcome, type Standing, standingOf } from "./tokenState.ts"
+import type { TokenEvent, TokenRecord, TokenState } from "./tokenState.ts"
+
+/** The share of errors is taken over so many outcomes of so long. */
+const windowSize = 20
+const windowLength = 60 * 60 * 1_000
+/** Disabled for a while with more errors than this and less than half of the outcomes successes (D4). */
+const toleratedErrors = 5
+
+export const active: TokenState = { _tag: "active" }
+export const unscathed: TokenRecord["relapses"] = { quota: 0, trouble: 0, unreliable: 0 }
+
+/** What the end of a call makes of the token. */
+export const reported = (record: TokenRecord, now: number, event: TokenEvent & { _tag: "Reported" }): TokenRecord => {
+  const { outcome } = event
+  const probe = event.probe !== undefined
+  const used = { ...withoutProbe(record, event.probe), lastUsedAt: Math.max(now, record.lastUsedAt ?? 0) }
+  const standing = standingOf(record.state, now)
+  // A failure of a call lent before the token was taken out of use is the same trouble once more: it may put the end
+  // off, but it makes nothing worse.
+  const fresh = standing === "ready" || (probe && standing === "due")
+  switch (outcome._tag) {
+    case "UpstreamFault":
+    case "Abandoned":
+      return used
+    case "CallerFault":
+      return { ...used, served: used.served + 1 }
+    case "Succeeded":
+      return succeeded(used, now, fresh)
+    case "QuotaExhausted":
+      return exhausted(failed(used, now, outcome), now, outcome.resetAt, fresh)
+    case "RefreshRejected":
+      return event.generation < record.generation
+        ? used
+        : moved(failed(used, now, outcome), { _tag: "dead", why: `renewal refused: ${outcome.code}` })
+    case "Blocked":
+      return moved(failed(used, now, outcome), { _tag: "dead", why: `blocked: ${outcome.reason}` })
+    case "Throttled":
+      return throttled(failed(used, now, outcome), now, outcome, fresh, standing)
+    case "AccessRejected":
+      // It says nothing of the secret that has been put in its place.
+      return event.generation < record.generation
+        ? used
+        : accessRejected(failed(used, now, outcome), now, fresh, standing)
+    case "Failed":
+      return fell(failed(used, now, outcome), now, fresh, standing, standing === "due" ? "failed again" : undefined)
+  }
+}
+
+const succeeded = (record: TokenRecord, now: number, fresh: boolean): TokenRecord => {
+  const counted = {
+    ...record,
+    served: record.served + 1,
+    succeeded: record.succeeded + 1,
+    consecutiveFailures: 0
+  }
+  // A call lent before the trouble began proves nothing about the time after it.
+  if (!fresh) return counted
+  const wasDisabled = record.state._tag === "disabled"
+  const { throttle: _, ...rest } = counted
+  return { ...rest, state: active, relapses: unscathed, window: slide(wasDisabled ? [] : record.window, now, true) }
+}
+
+const failed = (record: TokenRecord, now: number, outcome: Outcome): TokenRecord => ({
+  ...record,
+  served: record.served + 1,
+  failed: record.failed + 1,
+  consecutiveFailures: record.consecutiveFailures + 1,
+  lastFailure: { at: now, outcome: outcome._tag }
+})
+
+export const exhausted = (
+  record: TokenRecord,
+  now: number,
+  resetAt: number | undefined,
+  fresh: boolean
+): TokenRecord => {
+  const answered = record.quota?.resetAt ?? 0
+  if (resetAt !== undefined && resetAt > now) {
+    // What a failed call says is believed for a bounded time, the upstream's answer to our question to the end.
+    const end = resetAt <= answered ? { until: resetAt, source: "stated" as const } : Backoff.statedEnd(now, resetAt)
+    return moved(record, { _tag: "exhausted", ...end })
+  }
+  if (answered > now) return moved(record, { _tag: "exhausted", until: answered, source: "stated" })
+  const [until, quota] = guess(Backoff.quotaProbe, record.relapses.quota, now, fresh)
+  return moved({ ...record, relapses: { ...record.relapses, quota } }, { _tag: "exhausted", until, source: "guessed" })
+}
+
+const throttled = (
+  record: TokenRecord,
+  now: number,
+  outcome: Outcome & { _tag: "Throttled" },
+  fresh: boolean,
+  standing: Standing
+): TokenRecord => {
+  // "At once" would be asked again at once, for ever.
+  const { retryAfterMs = 0 } = outcome
+  const stated = retryAfterMs > 0 ? Backoff.statedEnd(now, now + retryAfterMs) : undefined
+  const known = fresh || record.throttle?.signature !== outcome.signature ? undefined : record.throttle
+  const until = Math.max(known?.until ?? 0, stated?.until ?? 0)
+  const throttle = {
+    since: known?.since ?? now,
+    at: now,
+    count: (known?.count ?? 0) + 1,
+    signature: outcome.signature,
+    ...(until > 0 ? { until } : {}),
+    before: known?.before ?? { state: record.state, relapses: record.relapses }
+  }
+  if (stated === undefined) return { ...fell(record, now, fresh, standing, "throttled"), throttle }
+  const cooling: TokenState = { _tag: "cooling", why: "throttled", ...stated }
+  return { ...fell(moved(record, cooling), now, fresh, standing, undefined), throttle }
+}
+
+const accessRejected = (record: TokenRecord, now: number, fresh: boolean, standing: Standing): TokenRecord => {
+  const cooled = fell(record, now, fresh, standing, "access rejected")
+  if (record.refresh === undefined) return cooled
+  // The next to borrow it renews first.
+  const { access: _, ...rest } = cooled
+  return rest
+}
+
+/** An error of the token: cools it on a guess, if `why` is given, and disables it when its errors are too many. */
+const fell = (
+  record: TokenRecord,
+  now: number,
+  fresh: boolean,
+  standing: Standing,
+  why: string | undefined
+): TokenRecord => {
+  const window = fresh ? slide(record.window, now, false) : record.window
+  let next: TokenRecord = { ...record, window }
+  if (why !== undefined) {
+    const [until, trouble] = guess(Backoff.trouble, next.relapses.trouble, now, fresh)
+    next = { ...next, relapses: { ...next.relapses, trouble } }
+    next = moved(next, { _tag: "cooling", until, why, source: "guessed" })
+  }
+  const halfOpen = record.state._tag === "disabled" && standing === "due"
+  if (!fresh || !(halfOpen || tooManyErrors(window))) return next
+  const [until, relapses] = guess(Backoff.unreliable, next.relapses.unreliable, now, fresh)
+  return moved(
+    { ...next, relapses: { ...next.relapses, unreliable: relapses } },
+    { _tag: "disabled", why: "too many errors", until }
+  )
+}
+
+const guess = (
+  backoff: Backoff.Backoff,
+  relapses: number,
+  now: number,
+  fresh: boolean
+): [until: number, relapses: number] =>
+  fresh ? [now + Backoff.gap(backoff, relapses), relapses + 1] : [now + Backoff.gap(backoff, relapses - 1), relapses]
+
+const slide = (window: TokenRecord["window"], now: number, ok: boolean): TokenRecord["window"] =>
+  [...window.filter((entry) => now - entry.at < windowLength), { at: now, ok }].slice(-windowSize)
+
+const tooManyErrors = (window: TokenRecord["window"]) => {
+  const errors = window.filter((entry) => !entry.ok).length
+  return errors > toleratedErrors && errors * 2 > window.length
+}
+
+/** Moves to a state out of use, or further into one: the graver state, the later end. */
+export const moved = (record: TokenRecord, to: TokenState): TokenRecord => {
+  const { throttle: _, ...rest } = record
+  return { ...rest, state: graver(record.state, to) }
+}
+
+const gravity = (state: TokenState): number => {
+  switch (state._tag) {
+    case "active":
+      return 0
+    case "cooling":
+      return 1
+    case "disabled":
+      return state.until === undefined ? 4 : 2
+    case "exhausted":
+      return 3
+    case "dead":
+      return 5
+  }
+}
+
+const graver = (a: TokenState, b: TokenState): TokenState => {
+  const base = gravity(b) >= gravity(a) ? b : a
+  if (base._tag === "active" || base._tag === "dead" || base.until === undefined) return base
+  const later = endOf(b) >= endOf(a) ? b : a
+  const until = endOf(later)
+  if (base._tag === "disabled") return { ...base, until }
+  return { ...base, until, source: "source" in later ? later.source : "guessed" }
+}
+
+const endOf = (state: TokenState) => ("until" in state ? (state.until ?? 0) : 0)
+
+/** The probe is over, if it is `by`'s. */
+export const withoutProbe = (record: TokenRecord, by: string | undefined): TokenRecord => {
+  if (record.probe === undefined || record.probe.by !== by) return record
+  const { probe: _, ...rest } = record
+  return rest
+}

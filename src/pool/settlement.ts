@@ -1,0 +1,85 @@
+/** Takes in how calls ended: each for its token, and what several tokens meet at once for the provider. */
+import { Clock, Effect } from "effect"
+import type { Desk, Loan } from "./desk.ts"
+import type { Holdings } from "./holdings.ts"
+import { providerStanding } from "./providerState.ts"
+import { sharedLimit, togetherWithin } from "./scope.ts"
+import * as telling from "./telling.ts"
+import type { Outcome, TokenEvent } from "./tokenState.ts"
+
+export interface Settlement {
+  /** The call that the loan was for has ended so. Never waits. */
+  settle(loan: Loan, outcome: Outcome): Effect.Effect<void>
+  /** Looks for limits that several processes have met one token each of. */
+  readonly inferAll: Effect.Effect<void>
+}
+
+/** `process` names this process among those that share the store. */
+export const make = (holdings: Holdings, desk: Desk, process: string): Settlement => {
+  const infer = Effect.fnUntraced(function* (provider: string, signature: string) {
+    const limit = sharedLimit(holdings.of(provider), signature, yield* Clock.currentTimeMillis)
+    if (limit === undefined) return
+    const { since, until } = limit
+    yield* holdings.settleProvider(provider, { _tag: "Limited", signature, ...(until === undefined ? {} : { until }) })
+    yield* telling.limited(provider, limit.tokens.length, holdings.provider(provider)?.cooling?.until)
+    yield* Effect.forEach(limit.tokens, (id) => holdings.settle(id, { _tag: "PenaltyUndone", signature, since }), {
+      discard: true
+    })
+  })
+
+  /** Whether the provider's limit, known already, was met once more. */
+  const isKnownLimit = (provider: string, signature: string, now: number) => {
+    const record = holdings.provider(provider)
+    return record?.cooling?.signature === signature && providerStanding(record, now) !== "ready"
+  }
+
+  const settle = Effect.fnUntraced(function* (loan: Loan, outcome: Outcome) {
+    const now = yield* Clock.currentTimeMillis
+    const { id, provider } = loan.record
+    const { probesToken, probesProvider } = loan
+    desk.endProbe(loan)
+    const probe = probesToken ? { probe: process } : {}
+    const reported = (outcome: Outcome): TokenEvent => ({
+      _tag: "Reported",
+      outcome,
+      generation: loan.generation,
+      ...probe
+    })
+
+    if (outcome._tag === "Throttled" && isKnownLimit(provider, outcome.signature, now)) {
+      yield* holdings.record(id, now, reported({ _tag: "UpstreamFault" }))
+      return yield* holdings.settleProvider(provider, {
+        _tag: "Limited",
+        signature: outcome.signature,
+        ...(outcome.retryAfterMs ? { until: now + outcome.retryAfterMs } : {}),
+        ...(probesProvider ? { probe: process } : {})
+      })
+    }
+    if (outcome._tag === "Succeeded") {
+      if (holdings.provider(provider) !== undefined) yield* holdings.settleProvider(provider, { _tag: "Served" })
+    } else if (probesProvider) {
+      yield* holdings.settleProvider(provider, { _tag: "ProbeReleased", by: process })
+    }
+    if (changesNothing(outcome)) return yield* holdings.record(id, now, reported(outcome))
+    yield* holdings.settle(id, reported(outcome))
+    if (outcome._tag === "Throttled") yield* infer(provider, outcome.signature)
+  })
+
+  const inferAll = Effect.gen(function* () {
+    const since = (yield* Clock.currentTimeMillis) - togetherWithin
+    const met = new Map<string, Set<string>>()
+    for (const { provider, throttle } of holdings.all()) {
+      if (throttle === undefined || throttle.at < since) continue
+      met.set(provider, (met.get(provider) ?? new Set()).add(throttle.signature))
+    }
+    for (const [provider, signatures] of met) {
+      for (const signature of signatures) yield* infer(provider, signature)
+    }
+  })
+
+  return { settle, inferAll }
+}
+
+/** The state stays as it is, or becomes better: what is lost by a crash is found out again. */
+const changesNothing = ({ _tag }: Outcome) =>
+  _tag === "Succeeded" || _tag === "UpstreamFault" || _tag === "CallerFault" || _tag === "Abandoned"
