@@ -179,9 +179,13 @@ const make = (options: ScriptedWarpOptions) => {
       return answers.shift() ?? Stream.fromIterable(answerOf(request))
     }),
     quota: Effect.fnUntraced(function* (token) {
+      // As it stood when asked: an answer that takes long is an old one.
+      const answer = yield* authorised(token.access).pipe(
+        Effect.map(({ left, limit }) => ({ unlimited: false, limit, used: limit - left })),
+        Effect.exit
+      )
       yield* begin("quota")
-      const user = yield* authorised(token.access)
-      return { unlimited: false, limit: user.limit, used: user.limit - user.left }
+      return yield* answer
     })
   })
 

@@ -1,0 +1,168 @@
+/**
+ * Step 7: spends a place in the budget on a user and makes a stored token of it. Between the two calls that takes, what the
+ * upstream gave is kept in the ledger, so that a crash costs no second creation.
+ */
+import { Clock, Duration, Effect, Metric, Result, Schedule } from "effect"
+import type { Redacted } from "effect"
+import { type CreateFailure, UpstreamUnavailable } from "../domain/Failure.ts"
+import { TokenPool } from "../pool/TokenPool.ts"
+import type { StoreUnavailable } from "../store/Store.ts"
+import { Vault, type VaultLocked } from "../store/Vault.ts"
+import { WarpClient } from "../upstream/WarpClient.ts"
+import { Cache } from "./Cache.ts"
+import { type AcquiredToken, type AcquisitionRequest, storeFailed, type Verdict } from "./decision.ts"
+import { RateLimiter, type Reservation, type Unfinished } from "./RateLimiter.ts"
+
+/** Longest wait for the upstream's answer to a creation. */
+const createWithin = Duration.seconds(60)
+/** Longest wait for the exchange, its repetitions included; shorter than an unfinished attempt is held. */
+const exchangeWithin = Duration.seconds(30)
+/** Pauses between tries of the exchange, which costs no user: half a second, one, two. */
+export const exchangeAgain = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 3 }))
+/** Pauses between tries of a write that must not be lost: for about six seconds in all. */
+export const writeAgain = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 6 }))
+
+type CreationFailure = CreateFailure | StoreUnavailable | VaultLocked
+
+/** `alertAbove`: more attempts than this in an hour raise the alert. */
+export const make = Effect.fnUntraced(function* (alertAbove: number) {
+  const warp = yield* WarpClient
+  const pool = yield* TokenPool
+  const vault = yield* Vault
+  const limiter = yield* RateLimiter
+  const cache = yield* Cache
+  /** Providers that are above the threshold. */
+  const alerted = new Set<string>()
+
+  const purposeOf = ({ id, provider }: Reservation) => `acquisition ${id} of ${provider}`
+
+  /** For what is better left undone than to fail the attempt; answers whether it was done. */
+  const insist = (otherwise: string, write: Effect.Effect<void, StoreUnavailable>) =>
+    write.pipe(
+      Effect.retry(writeAgain),
+      Effect.as(true),
+      Effect.catch((error) => Effect.as(Effect.logError(`${otherwise}: ${error.message}`), false))
+    )
+
+  const exchange = (provider: string, customToken: Redacted.Redacted) =>
+    warp.exchange(customToken).pipe(
+      Effect.retry(($) => $(exchangeAgain).pipe(Schedule.while(({ input }) => input._tag === "UpstreamUnavailable"))),
+      Effect.timeoutOrElse({ duration: exchangeWithin, orElse: () => Effect.fail(tooLate(provider, "the exchange")) })
+    )
+
+  /** From the custom token to the stored one. */
+  const complete = Effect.fnUntraced(function* (
+    reservation: Reservation,
+    customToken: Redacted.Redacted,
+    context: string
+  ) {
+    const { provider } = reservation
+    const kind = "anonymous"
+    const credential = yield* exchange(provider, customToken)
+    // Named after the attempt: finishing it twice gives one token.
+    const name = `${kind}-${reservation.id}`
+    const id = yield* Effect.retry(pool.add({ provider, name, kind, credential }), writeAgain)
+    const token: AcquiredToken = { id, provider, kind, access: credential.access, expiresAt: credential.expiresAt }
+    yield* insist("the new token was not cached", cache.put({ provider, kind, context }, token))
+    yield* insist("the success was not kept", limiter.succeeded(reservation))
+    return token
+  })
+
+  /** What is kept may yet become a token when it was the exchange or the store that failed. */
+  const settle = (reservation: Reservation, isKept: boolean) => (failure: CreationFailure) =>
+    insist(
+      "the failure was not kept",
+      limiter.failed(reservation, {
+        type: failure._tag,
+        retryAfter: failure._tag === "CreateUserRateLimited" ? failure.retryAfter : undefined,
+        unfinished: isKept && (failure._tag === "UpstreamUnavailable" || failure._tag === "StoreUnavailable")
+      })
+    )
+
+  const create = Effect.fn("Acquisition.create")(function* (reservation: Reservation, context: string) {
+    const { provider } = reservation
+    const startedAt = yield* Clock.currentTimeMillis
+    const customToken = yield* warp.createAnonymousUser.pipe(
+      Effect.timeoutOrElse({ duration: createWithin, orElse: () => Effect.fail(tooLate(provider, "the creation")) }),
+      Effect.tapError(settle(reservation, false))
+    )
+    const sealed = yield* vault.seal(customToken, purposeOf(reservation))
+    const isKept = yield* insist("a crash now would lose the new user", limiter.hold(reservation, sealed))
+    const token = yield* Effect.tapError(complete(reservation, customToken, context), settle(reservation, isKept))
+    yield* Metric.update(duration, ((yield* Clock.currentTimeMillis) - startedAt) / 1_000)
+    return token
+  })
+
+  const verdictOf = (
+    { id: attempt, provider }: Reservation,
+    reason: string,
+    made: Effect.Effect<AcquiredToken, CreationFailure>
+  ): Effect.Effect<Verdict> =>
+    made.pipe(
+      Effect.map((token): Verdict => ({ step: "upstream", answer: "token", reason, token, inputs: { attempt } })),
+      Effect.catch((failure) =>
+        Effect.map(Effect.option(limiter.check(provider)), (budget): Verdict => {
+          const retryAfterMs = budget._tag === "Some" ? Duration.toMillis(budget.value.retryAfter) : undefined
+          const inputs = { attempt, failure: failure._tag }
+          return { step: "upstream", answer: "failed", reason: failure.message, retryAfterMs, inputs }
+        })
+      ),
+      Effect.annotateLogs({ service: "Acquisition", provider, attempt })
+    )
+
+  /** Warns once each time the hourly count passes the threshold. */
+  const watch = Effect.fnUntraced(
+    function* (provider: string) {
+      const { hourly } = yield* limiter.statistics(provider)
+      if (hourly <= alertAbove) return void alerted.delete(provider)
+      if (alerted.has(provider)) return
+      alerted.add(provider)
+      yield* Metric.update(alerts, 1)
+      yield* Effect.logWarning(`${hourly} tokens were asked for within an hour, more than ${alertAbove}`)
+    },
+    Effect.annotateLogs({ service: "Acquisition" })
+  )
+
+  /** Reserves and creates. Not to be interrupted: the upstream may have made the user. */
+  const attempt = Effect.fnUntraced(function* ({
+    context = "default",
+    errorContext,
+    provider
+  }: AcquisitionRequest): Effect.fn.Return<Verdict> {
+    const reserved = yield* Effect.result(limiter.reserve(provider, errorContext))
+    if (Result.isFailure(reserved)) {
+      const denial = reserved.failure
+      if (denial._tag === "StoreUnavailable") return storeFailed("rate_limiter")(denial)
+      const retryAfterMs = Duration.toMillis(denial.retryAfter)
+      const inputs = { rule: denial.rule }
+      return { step: "rate_limiter", answer: "denied", reason: denial.message, retryAfterMs, inputs }
+    }
+    yield* Effect.ignore(watch(provider))
+    const reservation = reserved.success
+    return yield* verdictOf(reservation, "the upstream gave a token", create(reservation, context))
+  })
+
+  /** Makes a token of what was left when a process died, or the exchange was down. Not to be interrupted either. */
+  const finish = ({ reservation, sealed }: Unfinished, context: string): Effect.Effect<Verdict> => {
+    const made = vault.open(sealed, purposeOf(reservation)).pipe(
+      Effect.flatMap((customToken) => complete(reservation, customToken, context)),
+      Effect.tapError(settle(reservation, true)),
+      Effect.withSpan("Acquisition.finish")
+    )
+    return verdictOf(reservation, "an attempt that was left unfinished gave a token", made)
+  }
+
+  return { attempt, finish }
+})
+
+const tooLate = (provider: string, what: string) =>
+  new UpstreamUnavailable({ provider, reason: "timeout", detail: `${what} took too long` })
+
+const duration = Metric.histogram("weirgate_acquisition_upstream_seconds", {
+  description: "Time from asking an upstream for a token until it was stored",
+  boundaries: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
+})
+const alerts = Metric.counter("weirgate_acquisition_alerts_total", {
+  description: "Times the attempts of an hour passed the threshold",
+  incremental: true
+})

@@ -1,0 +1,71 @@
+/** The words in which an acquisition is decided: the steps, the answers, and what is kept of each decision. */
+import { Schema } from "effect"
+import type { Redacted } from "effect"
+import type { TokenId, TokenKind } from "../domain/Token.ts"
+import type { StoreUnavailable } from "../store/Store.ts"
+
+export const Step = Schema.Literals(["dedup", "cache", "in_flight", "policy", "rate_limiter", "predictor", "upstream"])
+export type Step = typeof Step.Type
+
+/** No token was given, and why. `retryAfter` is when asking again can help, where that is known. */
+export class AcquisitionDenied extends Schema.TaggedError<AcquisitionDenied>()("AcquisitionDenied", {
+  provider: Schema.String,
+  step: Step,
+  reason: Schema.String,
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+}) {
+  override get message() {
+    return `no token was acquired from ${this.provider}: ${this.reason} (step ${this.step})`
+  }
+}
+
+export interface AcquiredToken {
+  readonly id: TokenId
+  readonly provider: string
+  readonly kind: TokenKind
+  readonly access: Redacted.Redacted
+  readonly expiresAt: number | undefined
+}
+
+export interface AcquisitionRequest {
+  readonly provider: string
+  /** Why a token is wanted: the text of the error, or a plain reason. */
+  readonly errorContext: string
+  /** Who asks; part of what makes two requests the same. */
+  readonly caller: string
+  /** The class of need a cached token must fit (default "default"); not an error text. */
+  readonly context?: string | undefined
+}
+
+/** One decision, as it is kept. */
+export const Decision = Schema.Struct({
+  at: Schema.Finite,
+  provider: Schema.String,
+  caller: Schema.String,
+  /** Normalised: times, numbers and identifiers are taken out, so no secret can be in it. */
+  errorContext: Schema.String,
+  step: Step,
+  answer: Schema.Literals(["token", "denied", "failed"]),
+  reason: Schema.String,
+  /** The token that was the answer. */
+  token: Schema.optionalKey(Schema.String),
+  retryAfterMs: Schema.optionalKey(Schema.Finite),
+  /** What the step decided on, for a person to read. */
+  inputs: Schema.Record(Schema.String, Schema.Json)
+})
+export type Decision = typeof Decision.Type
+
+/** What a step came to, before it is kept and told. */
+export type Verdict = {
+  readonly step: Step
+  readonly reason: string
+  readonly inputs: Decision["inputs"]
+} & (
+  | { readonly answer: "token"; readonly token: AcquiredToken }
+  | { readonly answer: "denied" | "failed"; readonly retryAfterMs?: number | undefined }
+)
+
+/** Without the store nothing can be decided safely, so nothing is granted. */
+export const storeFailed =
+  (step: Step) =>
+  (error: StoreUnavailable): Verdict => ({ step, answer: "denied", reason: error.message, inputs: {} })
