@@ -1,0 +1,11 @@
+/** What tests of a program that composes the layers import: nothing here needs a wire, a file or real time. */
+import { Layer } from "effect"
+import { Store } from "../store/Store.ts"
+import { Vault } from "../store/Vault.ts"
+import { ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
+
+export { ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
+
+/** A memory store, a vault with a key of its own, and a scripted upstream: all that the broker's layers stand on. */
+export const layer = (options: ScriptedWarpOptions = {}) =>
+  Layer.mergeAll(Store.layerMemory, Vault.layerEphemeral, ScriptedWarp.layer(options))

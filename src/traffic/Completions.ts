@@ -1,0 +1,205 @@
+/** Serves one model request: lends a token, spends it, and moves to the next when that is the remedy. */
+import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Schedule, Schema, Scope, Stream } from "effect"
+import type { Pull } from "effect"
+import { Acquisition } from "../acquisition/Acquisition.ts"
+import { Predictor } from "../acquisition/Predictor.ts"
+import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
+import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
+import type { TokenId } from "../domain/Token.ts"
+import { outcomeOf } from "../pool/outcomeOf.ts"
+import { type Lease, type NoTokenUsable, TokenPool } from "../pool/TokenPool.ts"
+import { WarpClient } from "../upstream/WarpClient.ts"
+import { QuotaWatch } from "./QuotaWatch.ts"
+
+/** No token can serve the request now and none may be acquired. Absent `retryAfter`: it needs a person. */
+export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
+  provider: Schema.String,
+  reason: Schema.String,
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+}) {
+  override get message() {
+    return `${this.provider} cannot serve now: ${this.reason}`
+  }
+}
+
+export type CompletionFailure = CallFailure | NoCapacity
+
+/** An answer whose first event has arrived: from here on a failure can only end the stream. */
+export interface Completion {
+  readonly token: TokenId
+  readonly attempts: number
+  readonly events: Stream.Stream<ChatEvent, CallFailure>
+}
+
+export interface CompletionStatistics {
+  readonly succeeded: number
+  readonly failed: number
+  readonly meanFirstEventMs: number
+}
+
+export class Completions extends Context.Service<
+  Completions,
+  {
+    /**
+     * Waits until the first event of an answer has come, over as many tokens as it takes. The lease and the upstream call
+     * are held by the scope; closing it, or interruption in any phase, aborts the call and gives everything back.
+     */
+    complete(request: ChatRequest, caller: string): Effect.Effect<Completion, CompletionFailure, Scope.Scope>
+    /** Calls of this process since its start. */
+    readonly statistics: Effect.Effect<CompletionStatistics>
+  }
+>()("weirgate/traffic/Completions") {
+  static readonly layer = Layer.effect(
+    Completions,
+    Effect.gen(function* () {
+      const pool = yield* TokenPool
+      const acquisition = yield* Acquisition
+      const predictor = yield* Predictor
+      const warp = yield* WarpClient
+      const quotaWatch = yield* QuotaWatch
+      const counted = { succeeded: 0, failed: 0, latencyMs: 0 }
+
+      /** A token from the pool, or a new one when the pool has none and the seven steps allow it. */
+      const leaseOrAcquire = (exclude: ReadonlySet<TokenId>, caller: string) => {
+        const lease = pool.lease({ provider, exclude })
+        return Effect.catchTag(lease, "NoTokenUsable", (none) =>
+          acquisition.request({ provider, errorContext: none.message, caller }).pipe(
+            Effect.catchTag("AcquisitionDenied", (denied) =>
+              Effect.fail(noCapacity(none, denied.message, exclude.size > 0, denied.retryAfter))
+            ),
+            Effect.andThen(lease),
+            Effect.catchTag("NoTokenUsable", (still) => Effect.fail(noCapacity(still, still.reason, exclude.size > 0)))
+          )
+        )
+      }
+
+      /** Sends it with one token and waits for the first event. */
+      const open = Effect.fnUntraced(function* (request: ChatRequest, lease: Lease, access: Lease["access"]) {
+        const startedAt = yield* Clock.currentTimeMillis
+        const stream = yield* warp.chat(request, { id: lease.id, access })
+        const pull = yield* Stream.toPull(stream)
+        const first = yield* pull.pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(cut)))
+        const latencyMs = (yield* Clock.currentTimeMillis) - startedAt
+        yield* Metric.update(firstEvent, latencyMs)
+        return { first, pull, latencyMs }
+      })
+
+      const settle = Effect.fnUntraced(function* (lease: Lease, access: Lease["access"], failure: CallFailure) {
+        counted.failed += 1
+        const outcome = outcomeOf(failure)
+        yield* lease.report(outcome)
+        yield* predictor.observe({ provider, kind: lease.kind, token: lease.id, outcome })
+        if (failure._tag === "QuotaExhausted") yield* quotaWatch.refused({ id: lease.id, access })
+      })
+
+      const succeeded = Effect.fnUntraced(function* (lease: Lease, access: Lease["access"], latencyMs: number) {
+        counted.succeeded += 1
+        counted.latencyMs += latencyMs
+        const outcome = { _tag: "Succeeded", latencyMs } as const
+        yield* lease.report(outcome)
+        yield* predictor.observe({ provider, kind: lease.kind, token: lease.id, outcome })
+        yield* quotaWatch.served({ id: lease.id, access })
+      })
+
+      /** The answer, with how it ends reported on the token. */
+      const watched = (
+        { first, pull, latencyMs }: { readonly first: Events; readonly pull: EventPull; readonly latencyMs: number },
+        lease: Lease,
+        access: Lease["access"]
+      ): Stream.Stream<ChatEvent, CallFailure> =>
+        Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull))).pipe(
+          Stream.tap((event) => (event._tag === "Finished" ? succeeded(lease, access, latencyMs) : Effect.void)),
+          Stream.tapError((failure) => settle(lease, access, failure))
+        )
+
+      /** Goes over the tokens until one serves or the failure is not one that another token can mend. */
+      const serve = Effect.fnUntraced(function* (request: ChatRequest, caller: string, counted: () => number) {
+        const exclude = new Set<TokenId>()
+        const parent = yield* Effect.scope
+        while (true) {
+          const scope = yield* Scope.fork(parent)
+          const served = yield* Effect.gen(function* () {
+            const lease = yield* leaseOrAcquire(exclude, caller)
+            exclude.add(lease.id)
+            let access = lease.access
+            const attempts = counted()
+            const opened = yield* open(request, lease, access).pipe(
+              Effect.catchTag("AccessRejected", (rejected) =>
+                lease.renew.pipe(
+                  Effect.mapError(() => rejected),
+                  Effect.tap((renewed) => Effect.sync(() => void (access = renewed))),
+                  Effect.flatMap((renewed) => open(request, lease, renewed))
+                )
+              ),
+              Effect.tapError((failure) => settle(lease, access, failure))
+            )
+            return { token: lease.id, attempts, events: watched(opened, lease, access) }
+          }).pipe(
+            Scope.provide(scope),
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+            Effect.result
+          )
+          if (served._tag === "Success") return served.success
+          if (!mendedByAnotherToken(served.failure) || exclude.size >= maxTokens) return yield* served.failure
+          yield* Effect.logInfo(`moving to the next token: ${served.failure.message}`)
+        }
+      })
+
+      return Completions.of({
+        statistics: Effect.sync(() => ({
+          succeeded: counted.succeeded,
+          failed: counted.failed,
+          meanFirstEventMs: counted.succeeded === 0 ? 0 : counted.latencyMs / counted.succeeded
+        })),
+        complete: Effect.fn("Completions.complete")(
+          function* (request, caller) {
+            let attempts = 0
+            return yield* Effect.retry(
+              serve(request, caller, () => ++attempts),
+              ($) => $(patience).pipe(Schedule.while(({ input }) => input._tag === "UpstreamUnavailable"))
+            )
+          },
+          Effect.tapError((failure) => Metric.update(Metric.withAttributes(refused, { reason: failure._tag }), 1)),
+          Effect.annotateLogs({ service: "Completions" })
+        )
+      })
+    })
+  )
+}
+
+const provider = "warp"
+
+/** Pauses between attempts when the upstream itself is at fault: two more, about a quarter and half a second apart. */
+export const patience = Schedule.exponential("250 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))
+
+/** The most tokens one request is tried with. */
+const maxTokens = 10
+
+const mendedByAnotherToken = (failure: CompletionFailure) =>
+  failure._tag === "QuotaExhausted" ||
+  failure._tag === "AccessRejected" ||
+  failure._tag === "AccountBlocked" ||
+  failure._tag === "Throttled"
+
+type Events = readonly [ChatEvent, ...Array<ChatEvent>]
+type EventPull = Pull.Pull<Events, CallFailure>
+
+const cut = new UpstreamUnavailable({ provider, reason: "cut", detail: "the answer ended before it began" })
+
+/** A token that this request has tried without dying of it may serve the next one: it is worth asking again soon. */
+const soon = Duration.seconds(1)
+
+const noCapacity = (none: NoTokenUsable, reason: string, tried: boolean, retryAfter?: Duration.Duration) => {
+  const waits = [none.retryAfter, retryAfter].filter((wait) => wait !== undefined)
+  const soonest = waits.length > 0 ? waits.reduce(Duration.min) : tried ? soon : undefined
+  return new NoCapacity({ provider, reason, ...(soonest !== undefined && { retryAfter: soonest }) })
+}
+
+const firstEvent = Metric.histogram("weirgate_first_event_ms", {
+  description: "Time until a model call has sent its first event",
+  boundaries: [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000]
+})
+const refused = Metric.counter("weirgate_completions_failed_total", {
+  description: "Requests that ended without an answer, by reason",
+  incremental: true
+})
