@@ -1,0 +1,134 @@
+/** Feeds a list of timed demands to the real layers under virtual time: what would the budget have made of them? */
+import { Array as Arr, Context, DateTime, Effect, Exit, Fiber, Layer, Order, Schema, Scope, Stream } from "effect"
+import { Csv } from "effect/encoding"
+import { TestClock } from "effect/testing"
+import { Acquisition, Decision, Step } from "../acquisition/Acquisition.ts"
+import * as Broker from "../Broker.ts"
+import { outcomeOf } from "../pool/outcomeOf.ts"
+import { TokenPool } from "../pool/TokenPool.ts"
+import { Store } from "../store/Store.ts"
+import { Vault } from "../store/Vault.ts"
+import { ScriptedWarp } from "../testing/ScriptedWarp.ts"
+import { WarpClient } from "../upstream/WarpClient.ts"
+import { table } from "./table.ts"
+
+/** One demand for a token. With the cause `restart` the broker starts anew, over what its store kept, before it asks. */
+export const Demand = Schema.Struct({
+  at: Schema.DateTimeUtcFromString,
+  cause: Schema.NonEmptyString,
+  caller: Schema.NonEmptyString,
+  error: Schema.String
+})
+export type Demand = typeof Demand.Type
+
+export interface Replay {
+  readonly demands: ReadonlyArray<Demand>
+  /** Exactly one for each demand. */
+  readonly decisions: ReadonlyArray<Decision>
+}
+
+/** Reads `at,cause,caller,error` with a heading line; a bad row is refused with its number and field. */
+export const readDemands = (csv: string) =>
+  Stream.make(csv).pipe(
+    Stream.pipeThroughChannel(Csv.decodeSchemaString(Demand)({ headers: true })),
+    Stream.runCollect,
+    Effect.map(Arr.sortBy(Order.mapInput(Order.Number, (demand: Demand) => DateTime.toEpochMillis(demand.at))))
+  )
+
+/** Over a fresh memory store and a scripted upstream whose users serve 15 requests each. Takes no real time. */
+export const replay = Effect.fnUntraced(function* (demands: ReadonlyArray<Demand>, options: Broker.BrokerOptions = {}) {
+  const decisions: Array<Decision> = []
+  const isDecision = Schema.is(Decision)
+  // The journal keeps the newest only; here every decision counts.
+  const recording = Layer.effect(
+    Store,
+    Effect.map(Store, (store) =>
+      Store.of({
+        ...store,
+        append: (journal, entries) => {
+          decisions.push(...entries.filter(isDecision))
+          return store.append(journal, entries)
+        }
+      })
+    )
+  ).pipe(Layer.provide(Store.layerMemory))
+  const base = yield* Layer.build(Layer.mergeAll(recording, Vault.layerEphemeral, ScriptedWarp.layer()))
+  const start = Effect.gen(function* () {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const services = yield* Layer.buildWithScope(Layer.fresh(Broker.layerWith(options)), scope)
+    return { scope, services: Context.merge(base, services) }
+  }).pipe(Effect.provideContext(base))
+
+  let broker: Effect.Success<typeof start> | undefined
+  const asked: Array<Fiber.Fiber<void>> = []
+  for (const { at, cause, caller, error } of demands) {
+    yield* TestClock.setTime(DateTime.toEpochMillis(at))
+    if (broker !== undefined && cause === "restart") {
+      yield* Scope.close(broker.scope, Exit.void)
+      broker = undefined
+    }
+    broker ??= yield* start
+    const demand = Acquisition.use((acquisition) =>
+      acquisition.request({ provider: "warp", errorContext: error, caller })
+    ).pipe(Effect.andThen(spend), Effect.provideContext(broker.services), Effect.ignore)
+    asked.push(yield* Effect.forkChild(demand, { startImmediately: true }))
+  }
+  yield* TestClock.adjust("1 hour")
+  yield* Fiber.joinAll(asked)
+  return { demands, decisions } satisfies Replay
+}, Effect.scoped)
+
+/** A token is asked for to be used: each demand that is met makes one model call, so tokens run out as they do in life. */
+const spend = Effect.scoped(
+  Effect.gen(function* () {
+    const pool = yield* TokenPool
+    const warp = yield* WarpClient
+    const lease = yield* pool.lease({ provider: "warp" })
+    yield* warp.chat({ model: "auto", messages: [{ role: "user", content: "hi" }] }, lease).pipe(
+      Effect.flatMap(Stream.runDrain),
+      Effect.matchEffect({
+        onSuccess: () => lease.report({ _tag: "Succeeded", latencyMs: 0 }),
+        onFailure: (failure) => lease.report(outcomeOf(failure))
+      })
+    )
+  })
+)
+
+/** The acquisitions, and the most of them in any sliding hour. */
+export const acquisitionsOf = ({ decisions }: Replay) => {
+  const times = decisions.filter(({ step }) => step === "upstream").map(({ at }) => at)
+  const busiestHour = Math.max(0, ...times.map((end) => times.filter((at) => at > end - hour && at <= end).length))
+  return { times, busiestHour }
+}
+const hour = 3_600_000
+
+export const reportOf = (replay: Replay): string => {
+  const { demands, decisions } = replay
+  const { times, busiestHour } = acquisitionsOf(replay)
+  const causes = Object.entries(Arr.groupBy(demands, ({ cause }) => cause))
+  const count = (step: Step, answered: boolean) =>
+    decisions.filter((decision) => decision.step === step && (decision.answer === "token") === answered).length
+  const hours = new Set(demands.map(({ at }) => hourOf(DateTime.toEpochMillis(at))))
+  return [
+    `asked        ${demands.length} (${causes.map(([cause, of]) => `${cause} ${of.length}`).join(", ")})`,
+    `acquired     ${times.length}, at most ${busiestHour} in any hour`,
+    "",
+    table(
+      ["step", "answered with a token", "refused"],
+      Step.literals.map((step) => [step, count(step, true), count(step, false)])
+    ),
+    "",
+    table(
+      ["hour", "asked", "acquired"],
+      [...hours].map((start) => [
+        start,
+        demands.filter(({ at }) => hourOf(DateTime.toEpochMillis(at)) === start).length,
+        times.filter((at) => hourOf(at) === start).length
+      ])
+    ),
+    "",
+    `accounted for ${decisions.length} of ${demands.length} demands`
+  ].join("\n")
+}
+
+const hourOf = (at: number) => `${DateTime.formatIso(DateTime.makeUnsafe(at)).slice(0, 13)}:00`

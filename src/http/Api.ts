@@ -1,0 +1,105 @@
+/** The contract: what `/openapi.json` says and `/docs` shows. */
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { ChatRequest, ToolCall } from "../domain/Chat.ts"
+import { version } from "../version.ts"
+import { Access } from "./Access.ts"
+import { PerformanceReport } from "./Performance.ts"
+
+const ErrorBody = Schema.Struct({
+  error: Schema.Struct({
+    message: Schema.String,
+    type: Schema.String,
+    param: Schema.NullOr(Schema.String),
+    code: Schema.NullOr(Schema.String)
+  })
+}).annotate({ identifier: "Error" })
+
+const failures = [400, 401, 404, 413, 415, 429, 500, 502, 503, 504].map((status) =>
+  ErrorBody.pipe(HttpApiSchema.status(status))
+)
+
+const ChatCompletion = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("chat.completion"),
+  created: Schema.Int,
+  model: Schema.String,
+  choices: Schema.Array(
+    Schema.Struct({
+      index: Schema.Int,
+      message: Schema.Struct({
+        role: Schema.Literal("assistant"),
+        content: Schema.NullOr(Schema.String),
+        refusal: Schema.NullOr(Schema.String),
+        reasoning_content: Schema.optionalKey(Schema.String),
+        tool_calls: Schema.optionalKey(Schema.Array(ToolCall))
+      }),
+      logprobs: Schema.Null,
+      finish_reason: Schema.Literals(["stop", "tool_calls", "length"])
+    })
+  ),
+  usage: Schema.optionalKey(
+    Schema.Struct({ prompt_tokens: Schema.Int, completion_tokens: Schema.Int, total_tokens: Schema.Int })
+  )
+}).annotate({ identifier: "ChatCompletion" })
+
+const ModelList = Schema.Struct({
+  object: Schema.Literal("list"),
+  data: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      object: Schema.Literal("model"),
+      created: Schema.Int,
+      owned_by: Schema.String
+    })
+  )
+})
+
+class Models extends HttpApiGroup.make("models")
+  .add(
+    HttpApiEndpoint.post("complete", "/v1/chat/completions", {
+      payload: ChatRequest,
+      success: [
+        ChatCompletion,
+        HttpApiSchema.StreamSse({
+          events: Schema.Struct({
+            event: Schema.optional(Schema.String),
+            id: Schema.optional(Schema.String),
+            data: Schema.String
+          })
+        })
+      ],
+      error: failures
+    }).annotate(OpenApi.Summary, "Chat completion, whole or streamed, as OpenAI's")
+  )
+  .add(HttpApiEndpoint.get("list", "/v1/models", { success: ModelList }).annotate(OpenApi.Summary, "The models"))
+  .add(
+    HttpApiEndpoint.get("performance", "/v1/performance", { success: PerformanceReport, error: failures }).annotate(
+      OpenApi.Summary,
+      "How tokens are spent, predicted and acquired"
+    )
+  )
+  .middleware(Access) {}
+
+const Health = Schema.Struct({ status: Schema.String })
+
+class Probes extends HttpApiGroup.make("probes")
+  .add(
+    HttpApiEndpoint.get("healthz", "/healthz", { success: Health }).annotate(OpenApi.Summary, "Is the process alive?")
+  )
+  .add(
+    HttpApiEndpoint.get("readyz", "/readyz", {
+      success: Health,
+      error: ErrorBody.pipe(HttpApiSchema.status(503))
+    }).annotate(OpenApi.Summary, "Can it serve? 503 when its store cannot be reached")
+  ) {}
+
+export class Api extends HttpApi.make("weirgate")
+  .add(Models)
+  .add(Probes)
+  .annotate(OpenApi.Title, "Weirgate")
+  .annotate(OpenApi.Version, version)
+  .annotate(
+    OpenApi.Description,
+    "A quota-aware token broker and OpenAI-compatible gateway. Prometheus metrics are at `/metrics`."
+  ) {}

@@ -1,0 +1,128 @@
+/** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Cause, Duration, Effect, Layer, Schema } from "effect"
+import type { Redacted } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { HttpIncomingMessage, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
+import { createServer } from "node:http"
+import { Store } from "../store/Store.ts"
+import { warpModels } from "../upstream/warp/models.ts"
+import { Access, isLoopback, refuseForeignHosts } from "./Access.ts"
+import { Api } from "./Api.ts"
+import { makeComplete } from "./Chat.ts"
+import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
+import { performance } from "./Performance.ts"
+
+export interface ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly apiKeys: ReadonlyArray<Redacted.Redacted>
+  readonly maxBodyBytes: number
+  /** How long requests under way may go on once the server is told to stop. */
+  readonly drain: Duration.Duration
+}
+
+/** Off the loopback everyone could spend the tokens. */
+export class OpenToTheNetwork extends Schema.TaggedError<OpenToTheNetwork>()("OpenToTheNetwork", {
+  host: Schema.String
+}) {
+  override get message() {
+    return `WEIRGATE_HOST (server.host) is ${this.host}, which is not this machine alone: set server.apiKeys first`
+  }
+}
+
+/** Serves until the layer is released; then it takes no more requests and lets those under way finish. */
+export const layer = (options: ServerOptions) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      if (options.apiKeys.length === 0 && !isLoopback(options.host)) {
+        return yield* new OpenToTheNetwork({ host: options.host })
+      }
+      return HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provideMerge(
+          NodeHttpServer.layer(
+            // A kept-alive connection without a request must not hold up the end.
+            () => createServer({ keepAliveTimeout: 1_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }),
+            { host: options.host, port: options.port, gracefulShutdownTimeout: options.drain }
+          )
+        )
+      )
+    })
+  )
+
+const routes = (options: ServerOptions) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+      Layer.provide([models, probes]),
+      Layer.provide(Access.layerKeys(options.apiKeys))
+    ),
+    HttpApiSwagger.layer(Api, { path: "/docs" }),
+    PrometheusMetrics.layerHttp(),
+    HttpRouter.add("*", "/*", notFound),
+    HttpRouter.middleware(
+      (handler) =>
+        (options.apiKeys.length === 0 ? refuseForeignHosts(handler) : handler).pipe(
+          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes)),
+          Effect.catchCauseIf(
+            (cause) => !Cause.hasInterruptsOnly(cause),
+            (cause) =>
+              Effect.logError("a request broke", Cause.pretty(cause)).pipe(
+                Effect.annotateLogs({ service: "Http" }),
+                Effect.as(defectResponse)
+              )
+          )
+        ),
+      { global: true }
+    )
+  )
+
+const models = HttpApiBuilder.group(
+  Api,
+  "models",
+  Effect.fnUntraced(function* (handlers) {
+    const complete = yield* makeComplete
+    const services = yield* Effect.context<Effect.Services<typeof performance>>()
+    return handlers
+      .handleRaw("complete", () => complete)
+      .handle("list", () =>
+        Effect.succeed({
+          object: "list" as const,
+          data: warpModels.map((id) => ({ id, object: "model" as const, created: 0, owned_by: "warp" }))
+        })
+      )
+      .handleRaw("performance", () =>
+        performance.pipe(
+          Effect.provideContext(services),
+          Effect.map((report) => HttpServerResponse.jsonUnsafe(report)),
+          Effect.catch((failure) => Effect.succeed(errorResponse(failure)))
+        )
+      )
+  })
+).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+
+const probes = HttpApiBuilder.group(
+  Api,
+  "probes",
+  Effect.fnUntraced(function* (handlers) {
+    const store = yield* Store
+    return handlers
+      .handle("healthz", () => Effect.succeed({ status: "ok" }))
+      .handleRaw("readyz", () =>
+        store.get(anything, "readyz").pipe(
+          Effect.as(HttpServerResponse.jsonUnsafe({ status: "ready" })),
+          Effect.catch((failure) => Effect.succeed(errorResponse(failure)))
+        )
+      )
+  })
+)
+
+const anything = { name: "probe", schema: Schema.Json }
+
+const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
+  errorResponse(new NotFound({ method, path: url.split("?")[0] ?? url }))
+)
+
+/** Where it really listens: the port may have been left to the system. */
+export const address = HttpServer.addressFormattedWith(Effect.succeed)

@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/** The program: command line → layers → run. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Effect, Exit, FileSystem, Layer, References } from "effect"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import { TestClock } from "effect/testing"
+import { Acquisition } from "./acquisition/Acquisition.ts"
+import { broker, records, settings } from "./cli/layers.ts"
+import { readDemands, replay, reportOf } from "./cli/replay.ts"
+import { serve } from "./cli/serve.ts"
+import { status } from "./cli/status.ts"
+import { Settings } from "./config/Settings.ts"
+import { Sandbox } from "./sandbox/Sandbox.ts"
+import { version } from "./version.ts"
+
+/** What a command prints is its answer: only errors come between, unless `--log-level` asks for more. */
+const quiet = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(References.MinimumLogLevel, (level) =>
+    level === "Info" ? Effect.provideService(effect, References.MinimumLogLevel, "Error") : effect
+  )
+
+const commands = Command.make("weirgate").pipe(
+  Command.withDescription("A quota-aware token broker and OpenAI-compatible gateway"),
+  Command.withSubcommands([
+    Command.make("serve", {}, () => Layer.launch(serve)).pipe(
+      Command.withDescription("Run the server (and a sandbox, when no upstream is configured)")
+    ),
+    Command.make("sandbox", {}, () =>
+      Layer.launch(
+        Layer.unwrap(
+          Effect.map(Settings, ({ sandbox }) => Sandbox.layerWith({ port: sandbox.port, seed: sandbox.seed }))
+        )
+      ).pipe(Effect.provide(settings))
+    ).pipe(Command.withDescription("Run the emulated upstreams on a port of their own")),
+    Command.make("status", {}, () => Effect.flatMap(status, Console.log).pipe(Effect.provide(records), quiet)).pipe(
+      Command.withDescription("Show the pool, the budget and the last decisions")
+    ),
+    Command.make(
+      "acquire",
+      { why: Flag.String("why").pipe(Flag.withDescription("Why a token is needed")) },
+      ({ why }) =>
+        Acquisition.use((acquisition) =>
+          acquisition.request({ provider: "warp", errorContext: why, caller: "command line" })
+        ).pipe(
+          Effect.flatMap(({ id, kind }) => Console.log(`${kind} token ${id}`)),
+          Effect.provide(broker)
+        )
+    ).pipe(Command.withDescription("Ask for a token through the same seven steps as everyone")),
+    Command.make("replay", { file: Argument.String("file") }, ({ file }) =>
+      FileSystem.FileSystem.use((fs) => fs.readFileString(file)).pipe(
+        Effect.flatMap(readDemands),
+        Effect.flatMap(replay),
+        Effect.provide(TestClock.layer()),
+        Effect.flatMap((result) => Console.log(reportOf(result))),
+        quiet
+      )
+    ).pipe(Command.withDescription("Feed a list of timed demands (CSV) to the real layers under virtual time"))
+  ])
+)
+
+/** A failure that was foreseen is told in one line; where in the code it arose helps nobody who can mend it. */
+const told = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.tapError(effect, (error) => (CliError.isCliError(error) ? Effect.void : Effect.logError(error.message)))
+
+Command.run(commands, { version }).pipe(
+  told,
+  Effect.tapCause((cause) => (Cause.hasDies(cause) ? Effect.logFatal(Cause.pretty(cause)) : Effect.void)),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    // Told to stop and stopped is a success.
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+  })
+)

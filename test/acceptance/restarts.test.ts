@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { get, post, temporaryFolder } from "../support/running.ts"
+import { freePort, ready, started } from "../support/subprocess.ts"
+
+const hi = { model: "auto", messages: [{ role: "user", content: "hi" }] }
+const minutes = (n: number) => n * 60_000
+
+/** A sandbox of its own that outlives the servers, and a data folder they share. */
+const stage = Effect.gen(function* () {
+  const folder = yield* temporaryFolder
+  const sandboxPort = yield* freePort
+  const sandbox = `http://127.0.0.1:${sandboxPort}`
+  yield* started(["sandbox"], { WEIRGATE_SANDBOX_PORT: String(sandboxPort) })
+  yield* ready(`${sandbox}/_sandbox/stats`)
+  const server = Effect.gen(function* () {
+    const port = yield* freePort
+    const child = yield* started(["serve"], {
+      WEIRGATE_PORT: String(port),
+      WEIRGATE_DATA: folder,
+      WEIRGATE_SANDBOX_URL: sandbox,
+      WEIRGATE_SANDBOX_TOKENS: "none"
+    })
+    const url = `http://127.0.0.1:${port}`
+    yield* ready(`${url}/readyz`)
+    return { ...child, url, chat: post(`${url}/v1/chat/completions`, hi) }
+  })
+  const created = Effect.map(get(`${sandbox}/_sandbox/stats`), ({ json }) => json.createAnonymousUser.total as number)
+  return { sandbox, server, created, folder }
+})
+
+describe("the budget, over processes", () => {
+  it.live(
+    "survives twenty restarts in a row",
+    () =>
+      Effect.gen(function* () {
+        const { server, created, sandbox } = yield* stage
+        for (let i = 0; i < 20; i++) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const { chat, signal } = yield* server
+              // Each finds its token used up, so each has reason to ask for a new one.
+              yield* post(`${sandbox}/_sandbox/faults`, { call: "ai", kind: "quota", times: 5 })
+              assert.include([200, 429], (yield* chat).status)
+              assert.strictEqual(yield* signal("SIGTERM"), 0)
+            })
+          )
+        }
+        const total = yield* created
+        assert.isAtLeast(total, 1)
+        assert.isAtMost(total, 3)
+      }),
+    minutes(3)
+  )
+
+  it.live(
+    "survives twenty kills in the middle of acquisitions",
+    () =>
+      Effect.gen(function* () {
+        const { server, created, sandbox } = yield* stage
+        yield* post(`${sandbox}/_sandbox/faults`, { call: "exchange", kind: "silence", times: null })
+        for (let i = 0; i < 20; i++) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const { chat, signal } = yield* server
+              yield* Effect.forkScoped(Effect.exit(chat))
+              yield* Effect.sleep("150 millis")
+              yield* signal("SIGKILL")
+            })
+          )
+        }
+        const total = yield* created
+        assert.isAtLeast(total, 1)
+        assert.isAtMost(total, 3)
+      }),
+    minutes(3)
+  )
+
+  it.live(
+    "is one budget for two servers on one data folder",
+    () =>
+      Effect.gen(function* () {
+        const { server, created } = yield* stage
+        const [a, b] = yield* Effect.all([server, server], { concurrency: 2 })
+        const answers = yield* Effect.forEach(Array.from({ length: 60 }), (_, i) => (i % 2 === 0 ? a.chat : b.chat), {
+          concurrency: 20
+        })
+        assert.isAtMost(yield* created, 3)
+        assert.isAtLeast(answers.filter(({ status }) => status === 200).length, 10)
+        for (const { status, text } of answers) assert.include([200, 429], status, text)
+      }),
+    minutes(2)
+  )
+})

@@ -1,0 +1,107 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Layer, Redacted } from "effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { decodeFile, Settings } from "../../src/config/Settings.ts"
+import { version } from "../../src/version.ts"
+import { temporaryFolder } from "../support/running.ts"
+
+const settings = (env: Record<string, string> = {}) =>
+  Settings.pipe(
+    Effect.provide(
+      Settings.layer.pipe(
+        Layer.provide(NodeServices.layer),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+      )
+    )
+  )
+
+const fileWith = Effect.fnUntraced(function* (content: unknown) {
+  const filename = join(yield* temporaryFolder, "config.json")
+  writeFileSync(filename, JSON.stringify(content))
+  return filename
+})
+
+describe("Settings", () => {
+  it.effect("has defaults that need nothing", () =>
+    Effect.gen(function* () {
+      const { server, dataFolder, warp, sandbox } = yield* settings()
+      assert.deepInclude(server, { host: "127.0.0.1", port: 28_889, apiKeys: [] })
+      assert.strictEqual(dataFolder, ".weirgate")
+      assert.isUndefined(warp)
+      assert.deepInclude(sandbox, { port: 28_890, url: undefined, tokens: ["anonymous", "personal"] })
+    })
+  )
+
+  it.effect("lets the environment win over the file, and takes an empty variable for none", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith({ server: { host: "127.0.0.2", port: 1_000, drain: "3 seconds" } })
+      const file = { WEIRGATE_CONFIG: filename }
+      assert.deepInclude((yield* settings(file)).server, { host: "127.0.0.2", port: 1_000, drain: Duration.seconds(3) })
+      const both = yield* settings({ ...file, WEIRGATE_PORT: "2000", WEIRGATE_HOST: "" })
+      assert.deepInclude(both.server, { host: "127.0.0.2", port: 2_000 })
+    })
+  )
+
+  it.effect("takes secrets from the variables that the file names, and shows none", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith({
+        warp: {
+          baseUrl: "http://127.0.0.1:1",
+          identityUrl: "http://127.0.0.1:1",
+          tokenUrl: "http://127.0.0.1:1",
+          firebaseApiKey: { env: "SYNTHETIC_KEY" }
+        },
+        tokens: [{ name: "mine", provider: "warp", kind: "personal", refreshToken: { env: "SYNTHETIC_TOKEN" } }]
+      })
+      const env = { WEIRGATE_CONFIG: filename, SYNTHETIC_KEY: "synthetic key", SYNTHETIC_TOKEN: "synthetic token" }
+      const { warp, tokens } = yield* settings(env)
+      assert.strictEqual(Redacted.value(warp?.apiKey ?? Redacted.make("")), "synthetic key")
+      assert.strictEqual(warp?.minting, false)
+      assert.deepStrictEqual(
+        tokens.map(({ refresh }) => Redacted.value(refresh)),
+        ["synthetic token"]
+      )
+      assert.notInclude(JSON.stringify({ warp, tokens }), "synthetic ")
+      const { SYNTHETIC_TOKEN: _, ...without } = env
+      const error = yield* Effect.flip(settings(without))
+      assert.include(error.message, "tokens[0].refreshToken.env")
+    })
+  )
+
+  it.effect.each([
+    ["WEIRGATE_PORT", "70000"],
+    ["WEIRGATE_SANDBOX_PORT", "x"],
+    ["WEIRGATE_SANDBOX_URL", "nowhere"],
+    ["WEIRGATE_SANDBOX_TOKENS", "anonymous,none"]
+  ] as const)("refuses %s by its name", ([name, value]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(settings({ [name]: value }))
+      assert.deepInclude(error, { source: "environment", field: name })
+    })
+  )
+
+  it.effect.each([
+    [{ acquisition: { hourly: 0 } }, "acquisition.hourly"],
+    [{ acquisition: { backoff: { base: "0 seconds" } } }, "acquisition.backoff.base"],
+    [{ acquisition: { preset: "lax" } }, "acquisition.preset"],
+    [{ pool: { strategy: "random" } }, "pool.strategy"],
+    [{ tokens: [{ name: "", provider: "warp" }] }, "tokens[0].name"],
+    [
+      { tokens: [{ name: "a", provider: "warp", kind: "personal", refreshToken: "in clear" }] },
+      "tokens[0].refreshToken"
+    ],
+    [{ server: { prot: 1 } }, "server.prot"]
+  ] as const)("refuses %j by its path", ([content, field]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(decodeFile(JSON.stringify(content), "file"))
+      assert.strictEqual(error.field, field)
+      assert.notInclude(error.message, "in clear")
+    })
+  )
+
+  it("knows its own version", () => {
+    assert.strictEqual(JSON.parse(readFileSync("package.json", "utf8")).version, version)
+  })
+})

@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
+import {
+  AccessRejected,
+  AccountBlocked,
+  QuotaExhausted,
+  RequestRejected,
+  Throttled,
+  UpstreamUnavailable
+} from "../../src/domain/Failure.ts"
+import { TokenId } from "../../src/domain/Token.ts"
+import {
+  BadRequest,
+  errorBody,
+  errorResponse,
+  ForeignHost,
+  NotFound,
+  Unauthorized,
+  type WireFailure
+} from "../../src/http/Errors.ts"
+import { StoreUnavailable } from "../../src/store/Store.ts"
+import { NoCapacity } from "../../src/traffic/Completions.ts"
+
+const provider = "warp"
+const unavailable = (reason: "timeout" | "cut") => new UpstreamUnavailable({ provider, reason, detail: "synthetic" })
+const noCapacity = (wait?: Duration.Duration) =>
+  new NoCapacity({ provider, reason: "synthetic", ...(wait !== undefined && { retryAfter: wait }) })
+
+const table: ReadonlyArray<readonly [WireFailure, number, string, string | null, string | undefined]> = [
+  [new BadRequest({ status: 400, param: "model", reason: "missing" }), 400, "invalid_request_error", null, undefined],
+  [new BadRequest({ status: 413, param: null, reason: "large" }), 413, "invalid_request_error", null, undefined],
+  [new Unauthorized(), 401, "invalid_request_error", "invalid_api_key", undefined],
+  [new ForeignHost(), 403, "invalid_request_error", "foreign_host", undefined],
+  [new NotFound({ method: "GET", path: "/x" }), 404, "invalid_request_error", "not_found", undefined],
+  [
+    new RequestRejected({ provider, status: 400, code: "model_not_found", reason: "no" }),
+    404,
+    "invalid_request_error",
+    "model_not_found",
+    undefined
+  ],
+  [
+    new RequestRejected({ provider, status: 422, code: null, reason: "no" }),
+    422,
+    "invalid_request_error",
+    null,
+    undefined
+  ],
+  [
+    new QuotaExhausted({ provider, token: TokenId.make("t") }),
+    429,
+    "insufficient_quota",
+    "insufficient_quota",
+    undefined
+  ],
+  [noCapacity(Duration.millis(1_001)), 429, "insufficient_quota", "no_token", "2"],
+  [noCapacity(Duration.zero), 429, "insufficient_quota", "no_token", "1"],
+  [noCapacity(), 503, "server_error", "no_token", undefined],
+  [new Throttled({ provider, signature: "s" }), 429, "rate_limit_error", "rate_limit_exceeded", "1"],
+  [
+    new Throttled({ provider, signature: "s", retryAfter: Duration.seconds(7) }),
+    429,
+    "rate_limit_error",
+    "rate_limit_exceeded",
+    "7"
+  ],
+  [new AccessRejected({ provider }), 502, "upstream_error", "upstream_credentials", undefined],
+  [new AccountBlocked({ provider, reason: "r" }), 502, "upstream_error", "upstream_credentials", undefined],
+  [unavailable("cut"), 502, "upstream_error", "upstream_cut", undefined],
+  [unavailable("timeout"), 504, "upstream_error", "upstream_timeout", undefined],
+  [
+    new StoreUnavailable({ operation: "write", detail: "secret path" }),
+    503,
+    "server_error",
+    "store_unavailable",
+    undefined
+  ]
+]
+
+describe("errors on the wire", () => {
+  it.each(table)("%s is answered as the table says", (failure, status, type, code, retryAfter) => {
+    const response = errorResponse(failure)
+    assert.strictEqual(response.status, status)
+    assert.strictEqual(response.headers["retry-after"], retryAfter)
+    const { error } = errorBody(failure)
+    assert.strictEqual(error.type, type)
+    assert.strictEqual(error.code, code)
+    assert.isNotEmpty(error.message)
+    assert.notInclude(error.message, "secret path")
+  })
+
+  it("tells clients not to retry by themselves when the wait is long", () => {
+    assert.isUndefined(errorResponse(noCapacity(Duration.seconds(60))).headers["x-should-retry"])
+    assert.strictEqual(errorResponse(noCapacity(Duration.seconds(61))).headers["x-should-retry"], "false")
+  })
+
+  it("names the field at fault", () => {
+    assert.strictEqual(errorBody(new BadRequest({ status: 400, param: "n", reason: "r" })).error.param, "n")
+  })
+})
