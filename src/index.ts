@@ -42,11 +42,31 @@ export {
   TokenPool,
   TokenUnknown
 } from "./pool/TokenPool.ts"
-export type { Outcome, TokenState, TokenView } from "./pool/tokenState.ts"
-export { Sandbox, type SandboxOptions } from "./sandbox/Sandbox.ts"
+export type { Outcome, TokenRecord, TokenState, TokenView } from "./pool/tokenState.ts"
+export {
+  Sandbox,
+  SandboxAddressInUse,
+  SandboxNotListening,
+  type SandboxOptions,
+  SandboxUnreachable
+} from "./sandbox/Sandbox.ts"
 export * as Sqlite from "./store/Sqlite.ts"
-export { type Collection, type Journal, Store, StoreUnavailable } from "./store/Store.ts"
-export { type Sealed, Vault, VaultLocked } from "./store/Vault.ts"
-export { type Completion, type CompletionFailure, Completions, NoCapacity } from "./traffic/Completions.ts"
+export {
+  type Backend,
+  type Change,
+  type Collection,
+  fromBackend,
+  type Journal,
+  Store,
+  StoreUnavailable
+} from "./store/Store.ts"
+export { MasterKeyInvalid, Sealed, Vault, VaultLocked } from "./store/Vault.ts"
+export {
+  type Completion,
+  type CompletionFailure,
+  Completions,
+  type CompletionStatistics,
+  NoCapacity
+} from "./traffic/Completions.ts"
 export { QuotaWatch } from "./traffic/QuotaWatch.ts"
 export { WarpClient, type WarpOptions } from "./upstream/WarpClient.ts"

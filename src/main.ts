@@ -4,12 +4,11 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, FileSystem, Layer, References } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
-import { TestClock } from "effect/testing"
 import { Acquisition } from "./acquisition/Acquisition.ts"
 import { broker, records, settings } from "./cli/layers.ts"
-import { readDemands, replay, reportOf } from "./cli/replay.ts"
 import { serve } from "./cli/serve.ts"
 import { status } from "./cli/status.ts"
+import * as tokens from "./cli/tokens.ts"
 import { Settings } from "./config/Settings.ts"
 import { Sandbox } from "./sandbox/Sandbox.ts"
 import { version } from "./version.ts"
@@ -19,6 +18,14 @@ const quiet = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> 
   Effect.flatMap(References.MinimumLogLevel, (level) =>
     level === "Info" ? Effect.provideService(effect, References.MinimumLogLevel, "Error") : effect
   )
+
+const tokenCommand = <E, R>(verb: string, act: (name: string) => Effect.Effect<void, E, R>, description: string) =>
+  Command.make(verb, { name: Argument.String("name") }, ({ name }) =>
+    act(name).pipe(Effect.andThen(Console.log(`${name}: ${verb} done`)), Effect.provide(records), quiet)
+  ).pipe(Command.withDescription(description))
+
+// A server need not carry the scripted upstream and the virtual clock.
+const replaying = Effect.promise(() => import("./cli/replay.ts"))
 
 const commands = Command.make("weirgate").pipe(
   Command.withDescription("A quota-aware token broker and OpenAI-compatible gateway"),
@@ -44,17 +51,25 @@ const commands = Command.make("weirgate").pipe(
           acquisition.request({ provider: "warp", errorContext: why, caller: "command line" })
         ).pipe(
           Effect.flatMap(({ id, kind }) => Console.log(`${kind} token ${id}`)),
-          Effect.provide(broker)
+          Effect.provide(broker),
+          quiet
         )
     ).pipe(Command.withDescription("Ask for a token through the same seven steps as everyone")),
+    Command.make("token").pipe(
+      Command.withDescription("What only a person may decide about a token"),
+      Command.withSubcommands([
+        tokenCommand("reset", tokens.reset, "Forget its failures, also the final ones: it is as if new"),
+        tokenCommand("disable", tokens.disable, "Take it out of use until it is enabled or reset"),
+        tokenCommand("enable", tokens.enable, "Let it be used again"),
+        tokenCommand("remove", tokens.remove, "Forget it, secrets and all")
+      ])
+    ),
     Command.make("replay", { file: Argument.String("file") }, ({ file }) =>
-      FileSystem.FileSystem.use((fs) => fs.readFileString(file)).pipe(
-        Effect.flatMap(readDemands),
-        Effect.flatMap(replay),
-        Effect.provide(TestClock.layer()),
-        Effect.flatMap((result) => Console.log(reportOf(result))),
-        quiet
-      )
+      Effect.gen(function* () {
+        const { readDemands, replay, reportOf } = yield* replaying
+        const csv = yield* FileSystem.FileSystem.use((fs) => fs.readFileString(file))
+        yield* Console.log(reportOf(yield* replay(yield* readDemands(csv, file))))
+      }).pipe(quiet)
     ).pipe(Command.withDescription("Feed a list of timed demands (CSV) to the real layers under virtual time"))
   ])
 )

@@ -1,19 +1,22 @@
 /** Decides whether an upstream is asked for a new token: seven steps, each decision kept with its reason. */
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { Scope } from "effect"
-import { TokenPool } from "../pool/TokenPool.ts"
+import type { TokenPool } from "../pool/TokenPool.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { Vault } from "../store/Vault.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
-import { Cache } from "./Cache.ts"
+import type { Cache } from "./Cache.ts"
 import * as Creation from "./creation.ts"
 import { type AcquiredToken, AcquisitionDenied, type AcquisitionRequest, type Decision } from "./decision.ts"
-import { storeFailed, type Step, type Verdict } from "./decision.ts"
+import { contextOf, storeFailed, type Verdict } from "./decision.ts"
 import * as Decisions from "./decisions.ts"
 import { Dedup, type Shared } from "./Dedup.ts"
 import * as Grounds from "./grounds.ts"
+import { subjectOf } from "./policy.ts"
 import type { Predictor } from "./Predictor.ts"
 import { RateLimiter, type Unfinished } from "./RateLimiter.ts"
+import * as Search from "./search.ts"
+import type { Found } from "./search.ts"
 
 export { type AcquiredToken, AcquisitionDenied, type AcquisitionRequest, Decision, Step } from "./decision.ts"
 
@@ -57,57 +60,50 @@ const make = Effect.fnUntraced(function* ({
   alertAbove = 3,
   providers = ["warp"]
 }: AcquisitionOptions): Effect.fn.Return<Acquisition["Service"], never, Needs | Scope.Scope> {
-  const pool = yield* TokenPool
   const limiter = yield* RateLimiter
-  const cache = yield* Cache
   const dedup = yield* Dedup
   const warp = yield* WarpClient
+  const search = yield* Search.make
   const grounds = yield* Grounds.make(providers)
   const creation = yield* Creation.make(alertAbove)
   const { keep, recent } = yield* Decisions.make
 
-  const isUsable = (provider: string) => (id: string) =>
-    Effect.map(pool.list(provider), (views) => views.some((view) => view.id === id && view.usable))
-  const fromCache = ({ context = "default", provider }: AcquisitionRequest, look: "get" | "peek") =>
-    cache[look]({ provider, kind: "anonymous", context }, isUsable(provider)).pipe(
-      Effect.mapError(storeFailed("cache"))
-    )
+  /** Makes a token of an attempt that was left unfinished, if there is one that nobody holds. */
+  const finish = (
+    request: AcquisitionRequest,
+    commit: Effect.Effect<void>,
+    isTold: (left: Unfinished, isOver: boolean) => boolean
+  ) =>
+    // Taken over only inside the work, and not to be interrupted: what is held here nobody else can finish.
+    Effect.gen(function* () {
+      const left = yield* Effect.mapError(limiter.takeOver(request.provider), storeFailed("rate_limiter"))
+      if (left === undefined) return undefined
+      yield* commit
+      const { isOver, verdict } = yield* creation.finish(left, contextOf(request))
+      return isTold(left, isOver) ? yield* keep(request, verdict) : verdict
+    }).pipe(Effect.uninterruptible)
 
-  /** The token that another process has just acquired, if one was at work. */
-  const fromElsewhere = Effect.fnUntraced(function* (request: AcquisitionRequest) {
-    const waited = yield* Effect.mapError(dedup.awaitElsewhere(request.provider), storeFailed("in_flight"))
-    if (!waited) return undefined
-    yield* Effect.mapError(pool.sync, storeFailed("in_flight"))
-    const token = yield* fromCache(request, "peek")
-    return token && given("in_flight", token, "another process was at work on it")
-  })
-
-  const finish = (request: AcquisitionRequest, left: Unfinished, commit: Effect.Effect<void>) =>
-    commit.pipe(
-      Effect.andThen(creation.finish(left, request.context ?? "default")),
-      Effect.flatMap((verdict) => keep(request, verdict)),
-      Effect.uninterruptible
-    )
-
-  /** Steps 4 to 7, for the one request of a provider that is at work. */
+  /** Steps 3 to 7, for the one request of a provider that is at work. */
   const work = Effect.fnUntraced(function* (
     request: AcquisitionRequest,
+    found: Found | undefined,
     commit: Effect.Effect<void>
   ): Effect.fn.Return<Verdict, Verdict> {
-    // What was at work when this request looked may have ended since.
-    const token = yield* fromCache(request, "peek")
-    if (token !== undefined) return yield* keep(request, given("cache", token, "it was acquired a moment ago"))
-    const theirs = yield* fromElsewhere(request)
-    if (theirs !== undefined) return yield* keep(request, theirs)
+    const current = found !== undefined && search.isCurrent(found) ? found : yield* search.again(request)
+    const answer = current.answer ?? (yield* search.afterElsewhere(request, current))
+    if (answer !== undefined) return yield* keep(request, answer)
 
-    const left = warp.minting
-      ? yield* Effect.mapError(limiter.takeOver(request.provider), storeFailed("rate_limiter"))
-      : undefined
-    if (left !== undefined) return yield* finish(request, left, commit)
-
-    const denial = yield* grounds.against(request)
-    // Whoever has just taken the place will have a token for this request too.
-    if (denial !== undefined) return yield* keep(request, (yield* fromElsewhere(request)) ?? denial)
+    const facts = yield* grounds.look(request)
+    if (warp.minting && facts.budget.hasUnfinished) {
+      const finished = yield* finish(request, commit, () => true)
+      if (finished !== undefined) return finished
+    }
+    const denial = yield* grounds.against(facts)
+    if (denial !== undefined) {
+      // Who has asked the upstream since this request looked will have a token for it too.
+      const isOvertaken = facts.budget.lastAttemptAt !== undefined && facts.budget.lastAttemptAt >= current.at
+      return yield* keep(request, (isOvertaken ? yield* search.overtaken(request) : undefined) ?? denial)
+    }
     const attempt = commit.pipe(
       Effect.andThen(creation.attempt(request)),
       Effect.flatMap((verdict) => (verdict.step === "rate_limiter" ? Effect.succeed(verdict) : keep(request, verdict))),
@@ -115,50 +111,49 @@ const make = Effect.fnUntraced(function* ({
     )
     const verdict = yield* Effect.mapError(dedup.registered(request, attempt), storeFailed("dedup"))
     if (verdict.step !== "rate_limiter") return verdict
-    return yield* keep(request, (yield* fromElsewhere(request)) ?? verdict)
+    return yield* keep(request, (yield* search.overtaken(request)) ?? verdict)
   })
-
-  const share = (request: AcquisitionRequest) =>
-    dedup.share(request, (commit) => work(request, commit).pipe(Effect.catch((verdict) => keep(request, verdict))))
 
   /** Steps 1 to 3, and the rest if they give no answer. */
   const decide = Effect.fnUntraced(function* (request: AcquisitionRequest): Effect.fn.Return<Verdict, Verdict> {
-    const isUnderWay = yield* dedup.isUnderWay(request)
-    let isDuplicate = isUnderWay
-    if (!isUnderWay) {
-      const earlier = yield* Effect.mapError(dedup.look(request), storeFailed("dedup"))
-      isDuplicate = earlier !== undefined
-      if (earlier?.ending._tag === "Failed") {
-        yield* dedup.count({ duplicate: true, removed: true })
-        return yield* keep(request, {
-          step: "dedup",
-          answer: "denied",
-          reason: `the same request has just failed: ${earlier.ending.reason}`,
-          retryAfterMs: Duration.toMillis(earlier.timeLeft),
-          inputs: {}
-        })
-      }
-      const token = yield* fromCache(request, "get")
-      if (token !== undefined) {
+    let isDuplicate = false
+    while (true) {
+      const found = (yield* dedup.isUnderWay(request)) ? undefined : yield* search.first(request)
+      isDuplicate ||= found?.isDuplicate ?? true
+      if (found?.answer !== undefined) {
         yield* dedup.count({ duplicate: isDuplicate, removed: isDuplicate })
-        const verdict = isDuplicate
-          ? given("dedup", token, "the same request was answered with it")
-          : given("cache", token, "it meets the same need")
-        return yield* keep(request, verdict)
+        return yield* keep(request, found.answer)
       }
+      const shared = yield* dedup.share(request, (commit) =>
+        work(request, found, commit).pipe(
+          Effect.catch((verdict) => keep(request, verdict)),
+          Effect.ensuring(search.outdate)
+        )
+      )
+      isDuplicate ||= shared.as === "same"
+      if (!holdsFor(request, shared)) continue
+      const isRemoved = isDuplicate && (shared.as !== "led" || shared.verdict.step === "dedup")
+      yield* dedup.count({ duplicate: isDuplicate, removed: isRemoved })
+      return shared.as === "led" ? shared.verdict : yield* keep(request, joined(shared))
     }
-    const shared = yield* share(request)
-    yield* dedup.count({ duplicate: isDuplicate || shared.as === "same", removed: shared.as === "same" })
-    return shared.as === "led" ? shared.verdict : yield* keep(request, joined(shared))
   })
 
   const finishLeft = Effect.forEach(
     warp.minting ? providers : [],
     Effect.fnUntraced(function* (provider) {
-      const left = yield* limiter.takeOver(provider)
-      if (left === undefined) return
+      if (!(yield* limiter.statistics(provider)).hasUnfinished) return
       const request = { provider, caller: "weirgate", errorContext: "an attempt was left unfinished" }
-      yield* dedup.share(request, (commit) => finish(request, left, commit))
+      // An upstream that is down for long shall not fill the journal: its beginning and its end are enough.
+      const isTold = ({ isFirst }: Unfinished, isOver: boolean) => isFirst || isOver
+      yield* dedup.share(request, (commit) =>
+        finish(request, commit, isTold).pipe(
+          Effect.map((verdict) => verdict ?? undecided),
+          Effect.catch(({ reason }) =>
+            Effect.as(Effect.logWarning(`an unfinished attempt was not taken over: ${reason}`), undecided)
+          ),
+          Effect.ensuring(search.outdate)
+        )
+      )
     }),
     { discard: true }
   ).pipe(
@@ -183,13 +178,25 @@ const make = Effect.fnUntraced(function* ({
   })
 })
 
-const given = (step: Step, token: AcquiredToken, reason: string): Verdict => ({
-  step,
-  answer: "token",
-  reason,
-  token,
-  inputs: {}
-})
+/** What background work tells those who have joined it, when there was nothing for it to do. */
+const undecided: Verdict = { step: "in_flight", answer: "denied", reason: "nothing was left to finish", inputs: {} }
+
+/** Whether the answer to the request that was worked for is one to this request too. */
+const holdsFor = (request: AcquisitionRequest, { as, leader, verdict }: Shared) => {
+  if (as === "led") return true
+  if (verdict.answer === "token") return contextOf(leader) === contextOf(request)
+  switch (verdict.step) {
+    case "dedup":
+      return as === "same"
+    case "in_flight":
+      return false
+    case "policy":
+      // All that the policy takes from a request's text.
+      return subjectOf(leader.errorContext) === subjectOf(request.errorContext)
+    default:
+      return true
+  }
+}
 
 /** The answer of work that was done for another request. */
 const joined = ({ as, verdict }: Shared): Verdict => ({

@@ -1,16 +1,18 @@
-/** Remembers acquired tokens by what they are good for, so that a need met before costs the upstream nothing. */
+/**
+ * Remembers which tokens were acquired for what, so that a need met before costs the upstream nothing. It holds no secret:
+ * the pool lends the token with the one it has now.
+ */
 import { Clock, Context, Duration, Effect, Layer, Metric, Schedule } from "effect"
 import type { Scope } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import { type Collection, Store, type StoreUnavailable } from "../store/Store.ts"
-import { Vault } from "../store/Vault.ts"
 import type { AcquiredToken } from "./decision.ts"
 import * as rules from "./tokenCache.ts"
 
 export type { CacheKey } from "./tokenCache.ts"
 
 export interface CacheOptions {
-  /** Default 3600 seconds; a token goes earlier when its own secret ends. */
+  /** Default 3600 seconds; a token goes earlier when the secret it came with ends. */
   readonly timeToLive?: Duration.Input
   /** The most tokens; beyond it the least recently used goes (default 100). */
   readonly capacity?: number
@@ -44,19 +46,22 @@ export class Cache extends Context.Service<
       key: rules.CacheKey,
       stillValid: (token: TokenId) => Effect.Effect<boolean, E, R>
     ): Effect.Effect<AcquiredToken | undefined, E | StoreUnavailable, R>
-    put(key: rules.CacheKey, token: AcquiredToken): Effect.Effect<void, StoreUnavailable>
+    put(
+      key: rules.CacheKey,
+      token: { readonly id: TokenId; readonly expiresAt?: number | undefined }
+    ): Effect.Effect<void, StoreUnavailable>
     invalidate(token: TokenId): Effect.Effect<void, StoreUnavailable>
     /** Counts are this process's, since its start. */
     readonly statistics: Effect.Effect<CacheStatistics, StoreUnavailable>
   }
 >()("weirgate/acquisition/Cache") {
-  static readonly layerWith = (options: CacheOptions = {}): Layer.Layer<Cache, never, Store | Vault> =>
+  static readonly layerWith = (options: CacheOptions = {}): Layer.Layer<Cache, never, Store> =>
     Layer.effect(
       Cache,
       Effect.suspend(() => make(options))
     )
 
-  static readonly layer: Layer.Layer<Cache, never, Store | Vault> = Cache.layerWith()
+  static readonly layer: Layer.Layer<Cache, never, Store> = Cache.layerWith()
 }
 
 const cached: Collection<rules.Entries> = { name: "token-cache", schema: rules.Entries }
@@ -65,9 +70,8 @@ const record = "entries"
 
 const make = Effect.fnUntraced(function* (
   options: CacheOptions
-): Effect.fn.Return<Cache["Service"], never, Store | Vault | Scope.Scope> {
+): Effect.fn.Return<Cache["Service"], never, Store | Scope.Scope> {
   const store = yield* Store
-  const vault = yield* Vault
   const timeToLive = Duration.fromInputUnsafe(options.timeToLive ?? "3600 seconds")
   const limits: rules.CacheRules = { timeToLive: Duration.toMillis(timeToLive), capacity: options.capacity ?? 100 }
   const counted = { hits: 0, misses: 0 }
@@ -75,7 +79,6 @@ const make = Effect.fnUntraced(function* (
   const read = Effect.map(store.get(cached, record), (found) => found ?? rules.empty)
   const update = (f: (current: rules.Entries) => rules.Entries) =>
     store.modify(cached, record, (current) => [undefined, f(current ?? rules.empty)])
-  const purposeOf = (token: TokenId) => `cached token ${token}`
   const invalidate = (token: TokenId) => update((current) => rules.remove(current, token))
 
   const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -89,13 +92,10 @@ const make = Effect.fnUntraced(function* (
   const peek: Cache["Service"]["peek"] = Effect.fnUntraced(function* (key, stillValid) {
     const entry = rules.find(yield* read, key, yield* Clock.currentTimeMillis, limits)
     if (entry === undefined) return undefined
-    const access = yield* Effect.option(vault.open(entry.access, purposeOf(entry.token)))
-    if (access._tag === "None" || !(yield* stillValid(entry.token))) {
-      yield* invalidate(entry.token)
-      return undefined
-    }
-    const { token: id, provider, kind, expiresAt } = entry
-    return { id, provider, kind, access: access.value, expiresAt }
+    const { token: id, provider, kind } = entry
+    if (yield* stillValid(id)) return { id, provider, kind }
+    yield* invalidate(id)
+    return undefined
   })
 
   return Cache.of({
@@ -115,12 +115,10 @@ const make = Effect.fnUntraced(function* (
       }
       return found
     }),
-    put: Effect.fn("Cache.put")(function* (key, token) {
-      const { provider, kind, context } = key
-      const access = yield* vault.seal(token.access, purposeOf(token.id))
-      const expiry = token.expiresAt === undefined ? {} : { expiresAt: token.expiresAt }
+    put: Effect.fn("Cache.put")(function* ({ context, kind, provider }, { id: token, expiresAt }) {
       const cachedAt = yield* Clock.currentTimeMillis
-      const entry: rules.Entry = { provider, kind, context, token: token.id, access, cachedAt, ...expiry }
+      const expiry = expiresAt === undefined ? {} : { expiresAt }
+      const entry: rules.Entry = { provider, kind, context, token, cachedAt, ...expiry }
       yield* update((current) => rules.put(rules.sweep(current, cachedAt, limits), entry, limits))
     }),
     invalidate,

@@ -1,9 +1,11 @@
 /** Sees to it that one need is worked on once, however many ask and in however many processes. */
-import { Clock, Context, Duration, Effect, Exit, Layer, Metric, Random, Schedule, Semaphore } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Metric, Random, Semaphore } from "effect"
 import type { Scope } from "effect"
-import { type Collection, Store, type StoreUnavailable } from "../store/Store.ts"
+import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { AcquisitionRequest, Verdict } from "./decision.ts"
 import * as window from "./dedupWindow.ts"
+import * as Elsewhere from "./elsewhere.ts"
+import { normalise } from "./errorText.ts"
 import * as Flights from "./flights.ts"
 
 export interface DedupOptions {
@@ -15,17 +17,22 @@ export interface DedupOptions {
   readonly atOnce?: number
 }
 
-/** What the same request came to before. */
-export interface Earlier {
-  readonly ending: NonNullable<window.Entry["ending"]>
-  /** Until it no longer counts. */
-  readonly timeLeft: Duration.Duration
+/** What is known of a request before any work for it. */
+export interface Look {
+  /** What the same request (caller and text) of the last 300 seconds came to, and until when that counts. */
+  readonly earlier:
+    | { readonly ending: NonNullable<window.Entry["ending"]>; readonly timeLeft: Duration.Duration }
+    | undefined
+  /** Another process's work for the provider: for the same request, or for another need. */
+  readonly elsewhere: { readonly id: string; readonly as: "same" | "other" } | undefined
 }
 
 /** The answer of work that was shared. */
 export interface Shared {
   /** `led`: it was done for this request; `same`: for the same request; `other`: for another need of the provider. */
   readonly as: "led" | "same" | "other"
+  /** The request it was done for. */
+  readonly leader: AcquisitionRequest
   readonly verdict: Verdict
 }
 
@@ -53,13 +60,13 @@ export class Dedup extends Context.Service<
   {
     /** Whether the same request is at work in this process. */
     isUnderWay(request: AcquisitionRequest): Effect.Effect<boolean>
+    /** One read of the store; never waits. */
+    look(request: AcquisitionRequest): Effect.Effect<Look, StoreUnavailable>
     /**
-     * How the same request (caller and text) of the last 300 seconds ended. Waits while it is at work in another process:
-     * until it ends, that process shows no sign of life for 15 seconds, or two minutes have passed.
+     * Waits for work of another process: until it ends, that process shows no sign of life for 15 seconds, or two minutes
+     * have passed.
      */
-    look(request: AcquisitionRequest): Effect.Effect<Earlier | undefined, StoreUnavailable>
-    /** Waits, as `look` does, for any work of another process for the provider; says whether there was any. */
-    awaitElsewhere(provider: string): Effect.Effect<boolean, StoreUnavailable>
+    awaitElsewhere(provider: string, id: string): Effect.Effect<void, StoreUnavailable>
     /**
      * Joins the work under way for the provider in this process, or does `work`. It stops when the last who waits leaves
      * before it has called `commit`; after that it ends by itself, before the layer closes.
@@ -91,111 +98,65 @@ export class Dedup extends Context.Service<
   static readonly layer: Layer.Layer<Dedup, never, Store> = Dedup.layerWith()
 }
 
-const windows: Collection<window.Window> = { name: "acquisition-dedup", schema: window.Window }
-
-/** A process at work says so this often. */
-const signEvery = Duration.seconds(5)
-const silence = Duration.seconds(15)
-/** How another process's work is watched. */
-export const watching = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "2 minutes" }))
-
 const make = Effect.fnUntraced(function* (
   options: DedupOptions
 ): Effect.fn.Return<Dedup["Service"], never, Store | Scope.Scope> {
-  const store = yield* Store
   const rules: window.WindowOptions = {
     window: Duration.toMillis(options.window ?? "300 seconds"),
     similarity: options.similarity ?? 0.8,
-    silence: Duration.toMillis(silence)
+    silence: Duration.toMillis(Elsewhere.silence)
   }
   const process = (yield* Random.nextInt).toString(36)
   const permits = yield* Semaphore.make(options.atOnce ?? 3)
-  const flights = yield* Flights.make<window.Demand, Verdict>()
+  const flights = yield* Flights.make<AcquisitionRequest, Verdict>()
+  const elsewhere = yield* Elsewhere.make(rules)
   const counted = { seen: 0, duplicates: 0, removed: 0, began: 0 }
 
   const demandOf = ({ caller, errorContext }: AcquisitionRequest): window.Demand => ({
     caller,
-    text: window.normalise(errorContext)
+    text: normalise(errorContext)
   })
-  const read = (provider: string) => Effect.map(store.get(windows, provider), (found) => found ?? window.empty)
-  const update = (provider: string, f: (current: window.Window) => window.Window) =>
-    store.modify(windows, provider, (current) => [undefined, f(current ?? window.empty)])
-
-  /** Reads until what is found is not at work any more. */
-  const settled = (provider: string, find: (current: window.Window, now: number) => window.Entry | undefined) => {
-    const once = Effect.gen(function* () {
-      const current = yield* read(provider)
-      const now = yield* Clock.currentTimeMillis
-      const entry = find(current, now)
-      return { entry, waits: entry !== undefined && window.isAtWork(entry, now, rules) }
-    })
-    return Effect.gen(function* () {
-      const first = yield* once
-      if (first.entry === undefined || !first.waits) return first.entry
-      const { id } = first.entry
-      yield* Effect.repeat(once, { schedule: watching, while: ({ entry, waits }) => waits && entry?.id === id })
-      return (yield* read(provider)).entries.find((entry) => entry.id === id) ?? first.entry
-    })
-  }
-
-  const isUnderWay = (request: AcquisitionRequest) => {
-    const current = flights.current(request.provider)
-    return current !== undefined && window.isSame(current, demandOf(request), rules.similarity)
-  }
+  const isSame = (a: AcquisitionRequest, b: AcquisitionRequest) =>
+    window.isSame(demandOf(a), demandOf(b), rules.similarity)
 
   const begin = Effect.fnUntraced(function* (request: AcquisitionRequest) {
     const at = yield* Clock.currentTimeMillis
     counted.began += 1
     const id = `${process}-${counted.began}`
-    const entry: window.Entry = { ...demandOf(request), id, process, at, seenAt: at }
-    yield* update(request.provider, (current) => window.begin(current, at, entry, rules))
+    yield* elsewhere.begin(request.provider, { ...demandOf(request), id, process, at, seenAt: at })
     return id
   })
 
-  const end = (provider: string, id: string, ending: window.Entry["ending"]) =>
-    update(provider, (current) => window.end(current, id, ending)).pipe(
-      Effect.catch((error) =>
-        // The entry is taken for a dead process's after its silence, so nobody waits for it for long.
-        Effect.logWarning(`the end of the work was not kept: ${error.message}`).pipe(
-          Effect.annotateLogs({ service: "Dedup", provider })
-        )
-      )
-    )
-
-  const keepSigning = (provider: string, id: string) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => update(provider, (current) => window.sign(current, id, now))).pipe(
-      Effect.ignore,
-      Effect.delay(signEvery),
-      Effect.forever
-    )
-
   return Dedup.of({
-    isUnderWay: (request) => Effect.sync(() => isUnderWay(request)),
+    isUnderWay: (request) =>
+      Effect.sync(() => {
+        const current = flights.current(request.provider)
+        return current !== undefined && isSame(current, request)
+      }),
     look: Effect.fn("Dedup.look")(function* (request) {
-      const demand = demandOf(request)
-      const isMine = (entry: window.Entry | undefined) => entry?.process === process && entry.ending === undefined
-      const found = yield* settled(request.provider, (current, now) => {
-        const same = window.findSame(current, now, demand, rules)
-        return isMine(same) ? undefined : same
-      })
-      if (found?.ending === undefined) return undefined
-      const timeLeft = Duration.millis(window.timeLeft(found, yield* Clock.currentTimeMillis, rules))
-      return { ending: found.ending, timeLeft }
+      const current = yield* elsewhere.read(request.provider)
+      const now = yield* Clock.currentTimeMillis
+      const same = window.findSame(current, now, demandOf(request), rules)
+      const isTheirs = same !== undefined && same.ending === undefined && same.process !== process
+      const atWork = isTheirs ? same : window.findElsewhere(current, now, process, rules)
+      return {
+        earlier: same?.ending && {
+          ending: same.ending,
+          timeLeft: Duration.millis(window.timeLeft(same, now, rules))
+        },
+        elsewhere: atWork && { id: atWork.id, as: isTheirs ? "same" : "other" }
+      }
     }),
-    awaitElsewhere: Effect.fn("Dedup.awaitElsewhere")(function* (provider) {
-      const found = yield* settled(provider, (current, now) => window.findElsewhere(current, now, process, rules))
-      return found !== undefined
-    }),
+    awaitElsewhere: Effect.fn("Dedup.awaitElsewhere")(elsewhere.awaitEnd),
     share: Effect.fn("Dedup.share")(function* (request, work) {
-      const demand = demandOf(request)
-      const { led, about, value } = yield* flights.join(request.provider, demand, work)
-      return { verdict: value, as: led ? "led" : window.isSame(about, demand, rules.similarity) ? "same" : "other" }
+      const { led, about: leader, value: verdict } = yield* flights.join(request.provider, request, work)
+      return { verdict, leader, as: led ? "led" : isSame(leader, request) ? "same" : "other" }
     }),
     registered: (request, use) =>
       Effect.acquireUseRelease(
         begin(request),
-        (id) => Effect.scoped(Effect.andThen(Effect.forkScoped(keepSigning(request.provider, id)), use)),
-        (id, exit) => end(request.provider, id, endingOf(exit))
+        (id) => Effect.scoped(Effect.andThen(Effect.forkScoped(elsewhere.keepSigning(request.provider, id)), use)),
+        (id, exit) => elsewhere.end(request.provider, id, endingOf(exit))
       ).pipe(permits.withPermit, Effect.withSpan("Dedup.registered")),
     count: ({ duplicate, removed }) =>
       Effect.suspend(() => {
@@ -206,7 +167,7 @@ const make = Effect.fnUntraced(function* (
       }),
     processing: Effect.sync(() => flights.size()),
     statistics: Effect.fn("Dedup.statistics")(function* (provider) {
-      const { entries } = yield* read(provider)
+      const { entries } = yield* elsewhere.read(provider)
       const now = yield* Clock.currentTimeMillis
       const { seen, duplicates, removed } = counted
       return {

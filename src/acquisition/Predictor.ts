@@ -1,13 +1,25 @@
 /** Foresees the end of a token's quota from what is observed, says how sure it is, and keeps score of itself. */
-import { Clock, Context, Effect, Layer, Metric } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric, Schedule } from "effect"
+import type { Scope } from "effect"
 import type { QuotaReport, TokenId, TokenKind } from "../domain/Token.ts"
 import type { Outcome } from "../pool/tokenState.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
 import * as evidence from "./evidence.ts"
-import { isShort, type Level, predict, type Prediction } from "./predict.ts"
+import { defaults, isShort, predict, type Prediction, type PredictRules } from "./predict.ts"
 
 export { type Level, levels, type Prediction } from "./predict.ts"
+
+export interface PredictorOptions {
+  /** Traffic of this time counts, in whole minutes (default 5 minutes). */
+  readonly window?: Duration.Input
+  /** For how long the upstream's own word is believed (default 15 minutes). */
+  readonly believed?: Duration.Input
+  /** The most tokens that are remembered; beyond it the one seen longest ago goes (default 500). */
+  readonly maxTokens?: number
+  /** How often what other processes have observed is taken over (default 30 seconds). */
+  readonly syncEvery?: Duration.Input
+}
 
 /** How one call ended. */
 export interface Observation {
@@ -45,19 +57,33 @@ export class Predictor extends Context.Service<
     score(provider: string): Effect.Effect<PredictorScore>
   }
 >()("weirgate/acquisition/Predictor") {
-  static readonly layer: Layer.Layer<Predictor, StoreUnavailable, Store> = Layer.effect(
-    Predictor,
-    Effect.suspend(() => make)
-  )
+  static readonly layerWith = (options: PredictorOptions = {}): Layer.Layer<Predictor, StoreUnavailable, Store> =>
+    Layer.effect(
+      Predictor,
+      Effect.suspend(() => make(options))
+    )
+
+  static readonly layer: Layer.Layer<Predictor, StoreUnavailable, Store> = Predictor.layerWith()
 }
 
 const kinds: Collection<evidence.KindEvidence> = { name: "predictor-kind", schema: evidence.KindEvidence }
 const tokens: Collection<evidence.TokenEvidence> = { name: "predictor-token", schema: evidence.TokenEvidence }
-/** Tokens that are remembered; beyond it the one seen longest ago goes. */
-const maxTokens = 500
 
-const make = Effect.gen(function* () {
-  const byKind = yield* Replicas.make({ collection: kinds, fold: evidence.observeKind })
+const make = Effect.fnUntraced(function* (
+  options: PredictorOptions
+): Effect.fn.Return<Predictor["Service"], StoreUnavailable, Store | Scope.Scope> {
+  const { maxTokens = 500 } = options
+  const rules: PredictRules = {
+    windowMinutes:
+      options.window === undefined
+        ? defaults.windowMinutes
+        : Math.max(Math.ceil(Duration.toMinutes(options.window)), 1),
+    fresh: options.believed === undefined ? defaults.fresh : Duration.toMillis(options.believed)
+  }
+  const byKind = yield* Replicas.make<evidence.KindEvidence, evidence.KindEvent>({
+    collection: kinds,
+    fold: (current, now, event) => evidence.observeKind(current, now, event, rules.windowMinutes)
+  })
   const byToken = yield* Replicas.make({ collection: tokens, fold: evidence.observeToken })
 
   const predictNow = (now: number, provider: string, kind: TokenKind, token: TokenId | undefined): Prediction => {
@@ -68,19 +94,27 @@ const make = Effect.gen(function* () {
       if (of === group && exhausted === undefined && id !== token) living.push(served)
     }
     const subject = token === undefined ? undefined : (byToken.get(token) ?? evidence.unseen)
-    return predict(now, known, { kind, ended: known.lives, living }, subject)
+    return predict(now, known, { kind, ended: known.lives, living }, subject, rules)
   }
 
-  const makeRoom = (now: number) => {
-    const all = byToken.all()
-    if (all.size < maxTokens) return
-    let oldest: string | undefined
-    let seenAt = Number.POSITIVE_INFINITY
-    for (const [id, token] of all) {
-      if (token.seenAt < seenAt) [oldest, seenAt] = [id, token.seenAt]
-    }
-    if (oldest !== undefined) byToken.record(oldest, now, { _tag: "Forgotten" })
+  /** Lets go of those seen longest ago, until there is room for so many more. */
+  const makeRoom = (now: number, more: number) => {
+    const tooMany = byToken.all().size + more - maxTokens
+    if (tooMany <= 0) return
+    const oldestFirst = [...byToken.all()].toSorted(([, a], [, b]) => a.seenAt - b.seenAt)
+    for (const [id] of oldestFirst.slice(0, tooMany)) byToken.record(id, now, { _tag: "Forgotten" })
   }
+
+  const sync = Effect.gen(function* () {
+    yield* byKind.sync
+    yield* byToken.sync
+    makeRoom(yield* Clock.currentTimeMillis, 0)
+  }).pipe(
+    Effect.catch((error) => Effect.logWarning(`what others have observed is not known: ${error.message}`)),
+    Effect.annotateLogs({ service: "Predictor" })
+  )
+  makeRoom(yield* Clock.currentTimeMillis, 0)
+  yield* Effect.forkScoped(Effect.schedule(sync, Schedule.spaced(options.syncEvery ?? "30 seconds")))
 
   return Predictor.of({
     observe: Effect.fnUntraced(function* ({ provider, kind, token, outcome }) {
@@ -92,19 +126,17 @@ const make = Effect.gen(function* () {
       const { level, confidence, chance } = predictNow(now, provider, kind, token)
       const prediction = confidence > 0 ? { chance, short: isShort(level) } : undefined
       byKind.record(group, now, { outcome, life: evidence.lifeEnded(known, outcome), prediction })
-      if (known === undefined) makeRoom(now)
+      if (known === undefined) makeRoom(now, 1)
       byToken.record(token, now, { _tag: "Observed", group, outcome })
       yield* Metric.update(observations[result], 1)
     }),
     noteQuota: Effect.fnUntraced(function* (token, { unlimited, limit, used, resetAt }) {
       const now = yield* Clock.currentTimeMillis
-      if (byToken.get(token) === undefined) makeRoom(now)
+      if (byToken.get(token) === undefined) makeRoom(now, 1)
       byToken.record(token, now, { _tag: "QuotaTold", unlimited, limit, remaining: limit - used, resetAt })
     }),
     predict: Effect.fn("Predictor.predict")(function* ({ provider, kind, token }) {
-      const prediction = predictNow(yield* Clock.currentTimeMillis, provider, kind, token)
-      yield* Metric.update(predictions[prediction.level], 1)
-      return prediction
+      return predictNow(yield* Clock.currentTimeMillis, provider, kind, token)
     }),
     score: (provider) =>
       Effect.sync(() => {
@@ -124,18 +156,6 @@ const make = Effect.gen(function* () {
       })
   })
 })
-
-const predictionsTotal = Metric.counter("weirgate_predictions_total", {
-  description: "Predictions of the quota that were asked for, by level",
-  incremental: true
-})
-const predictions: Readonly<Record<Level, typeof predictionsTotal>> = {
-  HIGH: Metric.withAttributes(predictionsTotal, { level: "HIGH" }),
-  MEDIUM: Metric.withAttributes(predictionsTotal, { level: "MEDIUM" }),
-  LOW: Metric.withAttributes(predictionsTotal, { level: "LOW" }),
-  CRITICAL: Metric.withAttributes(predictionsTotal, { level: "CRITICAL" }),
-  EXHAUSTED: Metric.withAttributes(predictionsTotal, { level: "EXHAUSTED" })
-}
 
 const observationsTotal = Metric.counter("weirgate_predictor_observations_total", {
   description: "Outcomes of calls that the predictor has learned from",

@@ -1,10 +1,11 @@
 /** The acquisition budget: how often an upstream may be asked for a new token, whatever restarts and however many ask. */
 import { Clock, Context, Duration, Effect, Layer, Metric, Schema } from "effect"
-import { Store, type Collection, type StoreUnavailable } from "../store/Store.ts"
+import { Store, type StoreUnavailable } from "../store/Store.ts"
 import type { Sealed } from "../store/Vault.ts"
 import { budgetOf, type Limits, limitsOf, type LimitsInvalid, type RateLimiterOptions } from "./budget.ts"
-import { normalise } from "./dedupWindow.ts"
+import { normalise } from "./errorText.ts"
 import * as ledger from "./ledger.ts"
+import * as Ledgers from "./ledgers.ts"
 
 export { type Limits, LimitsInvalid, type Preset, presets, type RateLimiterOptions } from "./budget.ts"
 export type { Rule } from "./ledger.ts"
@@ -38,6 +39,9 @@ export interface Reservation {
 export interface Unfinished {
   readonly reservation: Reservation
   readonly sealed: Sealed
+  /** Whether nobody has taken it over before, and whether nobody can after this. */
+  readonly isFirst: boolean
+  readonly isLast: boolean
 }
 
 export class RateLimiter extends Context.Service<
@@ -69,25 +73,22 @@ export class RateLimiter extends Context.Service<
     /** Keeps what the upstream gave until the attempt ends, so that a crash does not lose the user it has made. */
     hold(reservation: Reservation, sealed: Sealed): Effect.Effect<void, StoreUnavailable>
     /**
-     * The newest attempt of the last hour that was left unfinished and that nobody holds; for `holdTime` it is the
-     * caller's alone.
+     * The newest attempt of the last hour that was left unfinished and that nobody holds. It is the caller's alone for 90
+     * seconds, and twice as long each time it is taken over again, at most 15 minutes. Look at `statistics` first.
      */
     takeOver(provider: string): Effect.Effect<Unfinished | undefined, StoreUnavailable>
     statistics(provider: string): Effect.Effect<LimiterStatistics, StoreUnavailable>
   }
 >()("weirgate/acquisition/RateLimiter") {
-  static readonly layerWith = (options: RateLimiterOptions): Layer.Layer<RateLimiter, LimitsInvalid, Store> =>
+  static readonly layerWith = (options: RateLimiterOptions = {}): Layer.Layer<RateLimiter, LimitsInvalid, Store> =>
     Layer.effect(
       RateLimiter,
       Effect.suspend(() => make(options))
     )
 
   /** With the `strict` preset. */
-  static readonly layer: Layer.Layer<RateLimiter, never, Store> = Layer.orDie(RateLimiter.layerWith({}))
+  static readonly layer: Layer.Layer<RateLimiter, never, Store> = Layer.orDie(RateLimiter.layerWith())
 }
-
-/** How long an unfinished attempt is one process's alone; longer than finishing it takes. */
-export const holdTime: Duration.Duration = Duration.seconds(45)
 
 export interface LimiterStatistics {
   readonly limits: Limits
@@ -106,39 +107,17 @@ export interface LimiterStatistics {
   readonly blockedUntil: number
   /** Epoch ms at which the next attempt is allowed; not in the future when one is allowed now. */
   readonly nextAllowedAt: number
+  /** The rule that holds until then. */
+  readonly limitedBy: ledger.Rule
+  /** Whether an attempt was left unfinished that can be taken over now. */
+  readonly hasUnfinished: boolean
 }
-
-const ledgers: Collection<ledger.Ledger> = { name: "acquisition-ledger", schema: ledger.Ledger }
 
 const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
   const limits = limitsOf(options)
   const budget = yield* Effect.fromResult(budgetOf(limits))
-  const store = yield* Store
 
-  /** Ends of attempts that the store has not taken yet; no more than there are places in the budget. */
-  const unsaved = new Map<string, ReadonlyArray<(current: ledger.Ledger) => ledger.Ledger>>()
-  const withUnsaved = (provider: string, stored: ledger.Ledger = ledger.empty) =>
-    (unsaved.get(provider) ?? []).reduce((current, f) => f(current), stored)
-
-  const update = Effect.fnUntraced(function* <A>(
-    provider: string,
-    f: (current: ledger.Ledger, now: number) => readonly [A, ledger.Ledger]
-  ) {
-    const clock = yield* Clock.Clock
-    const answer = yield* store.modify(ledgers, provider, (stored) =>
-      // Read inside: the wait for other writers would make an instant read before it too early.
-      f(withUnsaved(provider, stored), clock.currentTimeMillisUnsafe())
-    )
-    unsaved.delete(provider)
-    return answer
-  })
-  const settle = Effect.fnUntraced(function* (provider: string, f: (current: ledger.Ledger) => ledger.Ledger) {
-    yield* Effect.tapError(
-      update(provider, (current) => [undefined, f(current)]),
-      () => Effect.sync(() => unsaved.set(provider, [...(unsaved.get(provider) ?? []), f]))
-    )
-  })
-  const read = (provider: string) => Effect.map(store.get(ledgers, provider), (stored) => withUnsaved(provider, stored))
+  const { read, settle, update } = Ledgers.make(yield* Store)
 
   return RateLimiter.of({
     check: Effect.fn("RateLimiter.check")(function* (provider) {
@@ -157,40 +136,34 @@ const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
         return yield* new AcquisitionLimited({ provider, rule, retryAfter: Duration.millis(opensAt - result.now) })
       }
       const { id, at } = result.taken
-      yield* Metric.update(attempts.reserved, 1)
       yield* Effect.logInfo("a place in the budget is spent").pipe(annotated(provider, id))
       return { id, provider, at }
     }),
-    succeeded: Effect.fn("RateLimiter.succeeded")(function* ({ provider, id }) {
+    succeeded: Effect.fn("RateLimiter.succeeded")(function* (reservation) {
       const now = yield* Clock.currentTimeMillis
-      yield* settle(provider, (current) => ledger.succeed(current, id, now))
-      yield* Metric.update(attempts.succeeded, 1)
+      yield* settle(reservation.provider, reservation.id, (current) => ledger.succeed(current, reservation.id, now))
     }),
-    failed: Effect.fn("RateLimiter.failed")(function* ({ provider, id }, { type, retryAfter, unfinished }) {
+    failed: Effect.fn("RateLimiter.failed")(function* (reservation, { type, retryAfter, unfinished }) {
       const now = yield* Clock.currentTimeMillis
       const failure = { type, unfinished, retryAfter: retryAfter && Duration.toMillis(retryAfter) }
-      yield* settle(provider, (current) => ledger.fail(current, budget, id, now, failure))
-      yield* Metric.update(attempts.failed, 1)
-      yield* Effect.logWarning(`the attempt failed (${type})`).pipe(annotated(provider, id))
+      yield* settle(reservation.provider, reservation.id, (current) =>
+        ledger.fail(current, budget, reservation.id, now, failure)
+      )
+      yield* Effect.logWarning(`the attempt failed (${type})`).pipe(annotated(reservation.provider, reservation.id))
     }),
     hold: Effect.fn("RateLimiter.hold")(function* ({ provider, id }, sealed) {
-      yield* update(provider, (current, now) => [
-        undefined,
-        ledger.hold(current, id, sealed, now + Duration.toMillis(holdTime))
-      ])
+      yield* update(provider, (current, now) => [undefined, ledger.hold(current, id, sealed, now)])
     }),
     takeOver: Effect.fn("RateLimiter.takeOver")(function* (provider) {
-      // A look first: a change that changes nothing would still make every other writer wait.
-      if ((yield* read(provider)).attempts.every(({ unfinished }) => unfinished === undefined)) return undefined
-      const found = yield* update(provider, (current, now) =>
-        ledger.takeOver(current, now, Duration.toMillis(holdTime))
-      )
-      if (found?.unfinished === undefined) return undefined
-      return { reservation: { id: found.id, provider, at: found.at }, sealed: found.unfinished.sealed }
+      const left = yield* update(provider, ledger.takeOver)
+      if (left === undefined) return undefined
+      const { attempt, ...rest } = left
+      return { ...rest, reservation: { id: attempt.id, provider, at: attempt.at } }
     }),
     statistics: Effect.fn("RateLimiter.statistics")(function* (provider) {
       const kept = yield* read(provider)
       const now = yield* Clock.currentTimeMillis
+      const { opensAt, rule } = ledger.gate(kept, budget)
       return {
         limits,
         totalAttempts: kept.total,
@@ -205,7 +178,9 @@ const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
         lastFailedAt: kept.lastFailure?.at,
         lastFailureType: kept.lastFailure?.type,
         blockedUntil: kept.blockedUntil,
-        nextAllowedAt: Math.max(ledger.gate(kept, budget).opensAt, 0)
+        nextAllowedAt: Math.max(opensAt, 0),
+        limitedBy: rule,
+        hasUnfinished: ledger.hasLeft(kept, now)
       }
     })
   })
@@ -213,16 +188,6 @@ const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
 
 const annotated = (provider: string, attempt: string) =>
   Effect.annotateLogs({ service: "RateLimiter", provider, attempt })
-
-const attemptsTotal = Metric.counter("weirgate_acquisition_attempts_total", {
-  description: "Places in the acquisition budget, by what became of them",
-  incremental: true
-})
-const attempts = {
-  reserved: Metric.withAttributes(attemptsTotal, { outcome: "reserved" }),
-  succeeded: Metric.withAttributes(attemptsTotal, { outcome: "succeeded" }),
-  failed: Metric.withAttributes(attemptsTotal, { outcome: "failed" })
-}
 
 const denialsTotal = Metric.counter("weirgate_acquisition_limited_total", {
   description: "Places in the acquisition budget that were refused, by rule",

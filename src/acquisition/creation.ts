@@ -10,15 +10,12 @@ import type { StoreUnavailable } from "../store/Store.ts"
 import { Vault, type VaultLocked } from "../store/Vault.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 import { Cache } from "./Cache.ts"
-import { type AcquiredToken, type AcquisitionRequest, storeFailed, type Verdict } from "./decision.ts"
+import { type AcquiredToken, type AcquisitionRequest, contextOf, storeFailed, type Verdict } from "./decision.ts"
+import { firstHold } from "./ledger.ts"
 import { RateLimiter, type Reservation, type Unfinished } from "./RateLimiter.ts"
 
-/** Longest wait for the upstream's answer to a creation. */
-const createWithin = Duration.seconds(60)
-/** Longest wait for the exchange, its repetitions included; shorter than an unfinished attempt is held. */
-const exchangeWithin = Duration.seconds(30)
-/** Pauses between tries of the exchange, which costs no user: half a second, one, two. */
-export const exchangeAgain = Schedule.exponential("500 millis").pipe(Schedule.upTo({ times: 3 }))
+/** Longest time from the custom token to the stored one: less than the others leave an unfinished attempt alone for. */
+const completeWithin = Duration.millis(firstHold - 5_000)
 /** Pauses between tries of a write that must not be lost: for about six seconds in all. */
 export const writeAgain = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 6 }))
 
@@ -44,12 +41,6 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
       Effect.catch((error) => Effect.as(Effect.logError(`${otherwise}: ${error.message}`), false))
     )
 
-  const exchange = (provider: string, customToken: Redacted.Redacted) =>
-    warp.exchange(customToken).pipe(
-      Effect.retry(($) => $(exchangeAgain).pipe(Schedule.while(({ input }) => input._tag === "UpstreamUnavailable"))),
-      Effect.timeoutOrElse({ duration: exchangeWithin, orElse: () => Effect.fail(tooLate(provider, "the exchange")) })
-    )
-
   /** From the custom token to the stored one. */
   const complete = Effect.fnUntraced(function* (
     reservation: Reservation,
@@ -58,34 +49,31 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
   ) {
     const { provider } = reservation
     const kind = "anonymous"
-    const credential = yield* exchange(provider, customToken)
     // Named after the attempt: finishing it twice gives one token.
     const name = `${kind}-${reservation.id}`
-    const id = yield* Effect.retry(pool.add({ provider, name, kind, credential }), writeAgain)
-    const token: AcquiredToken = { id, provider, kind, access: credential.access, expiresAt: credential.expiresAt }
-    yield* insist("the new token was not cached", cache.put({ provider, kind, context }, token))
+    const token = yield* Effect.gen(function* () {
+      const credential = yield* warp.exchange(customToken)
+      const id = yield* Effect.retry(pool.add({ provider, name, kind, acquired: true, credential }), writeAgain)
+      return { id, expiresAt: credential.expiresAt }
+    }).pipe(Effect.timeoutOrElse({ duration: completeWithin, orElse: () => Effect.fail(tooLate(provider)) }))
     yield* insist("the success was not kept", limiter.succeeded(reservation))
-    return token
+    yield* insist("the new token was not cached", cache.put({ provider, kind, context }, token))
+    return { id: token.id, provider, kind } as const
   })
 
-  /** What is kept may yet become a token when it was the exchange or the store that failed. */
   const settle = (reservation: Reservation, isKept: boolean) => (failure: CreationFailure) =>
     insist(
       "the failure was not kept",
       limiter.failed(reservation, {
         type: failure._tag,
         retryAfter: failure._tag === "CreateUserRateLimited" ? failure.retryAfter : undefined,
-        unfinished: isKept && (failure._tag === "UpstreamUnavailable" || failure._tag === "StoreUnavailable")
+        unfinished: isKept && mayPass(failure)
       })
     )
 
   const create = Effect.fn("Acquisition.create")(function* (reservation: Reservation, context: string) {
-    const { provider } = reservation
     const startedAt = yield* Clock.currentTimeMillis
-    const customToken = yield* warp.createAnonymousUser.pipe(
-      Effect.timeoutOrElse({ duration: createWithin, orElse: () => Effect.fail(tooLate(provider, "the creation")) }),
-      Effect.tapError(settle(reservation, false))
-    )
+    const customToken = yield* Effect.tapError(warp.createAnonymousUser, settle(reservation, false))
     const sealed = yield* vault.seal(customToken, purposeOf(reservation))
     const isKept = yield* insist("a crash now would lose the new user", limiter.hold(reservation, sealed))
     const token = yield* Effect.tapError(complete(reservation, customToken, context), settle(reservation, isKept))
@@ -124,12 +112,9 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
   )
 
   /** Reserves and creates. Not to be interrupted: the upstream may have made the user. */
-  const attempt = Effect.fnUntraced(function* ({
-    context = "default",
-    errorContext,
-    provider
-  }: AcquisitionRequest): Effect.fn.Return<Verdict> {
-    const reserved = yield* Effect.result(limiter.reserve(provider, errorContext))
+  const attempt = Effect.fnUntraced(function* (request: AcquisitionRequest): Effect.fn.Return<Verdict> {
+    const { provider } = request
+    const reserved = yield* Effect.result(limiter.reserve(provider, request.errorContext))
     if (Result.isFailure(reserved)) {
       const denial = reserved.failure
       if (denial._tag === "StoreUnavailable") return storeFailed("rate_limiter")(denial)
@@ -139,24 +124,35 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
     }
     yield* Effect.ignore(watch(provider))
     const reservation = reserved.success
-    return yield* verdictOf(reservation, "the upstream gave a token", create(reservation, context))
+    return yield* verdictOf(reservation, "the upstream gave a token", create(reservation, contextOf(request)))
   })
 
-  /** Makes a token of what was left when a process died, or the exchange was down. Not to be interrupted either. */
-  const finish = ({ reservation, sealed }: Unfinished, context: string): Effect.Effect<Verdict> => {
+  /**
+   * Makes a token of what was left when a process died, or the exchange was down. Not to be interrupted either. `isOver`:
+   * it will not be tried again.
+   */
+  const finish = Effect.fnUntraced(function* ({ isLast, reservation, sealed }: Unfinished, context: string) {
+    let isOver = true
     const made = vault.open(sealed, purposeOf(reservation)).pipe(
       Effect.flatMap((customToken) => complete(reservation, customToken, context)),
-      Effect.tapError(settle(reservation, true)),
+      Effect.tapError((failure) => {
+        isOver = isLast || !mayPass(failure)
+        return settle(reservation, true)(failure)
+      }),
       Effect.withSpan("Acquisition.finish")
     )
-    return verdictOf(reservation, "an attempt that was left unfinished gave a token", made)
-  }
+    const verdict = yield* verdictOf(reservation, "an attempt that was left unfinished gave a token", made)
+    return { verdict, isOver }
+  })
 
   return { attempt, finish }
 })
 
-const tooLate = (provider: string, what: string) =>
-  new UpstreamUnavailable({ provider, reason: "timeout", detail: `${what} took too long` })
+/** What the upstream gave may yet become a token when it was the exchange or the store that failed. */
+const mayPass = ({ _tag }: CreationFailure) => _tag === "UpstreamUnavailable" || _tag === "StoreUnavailable"
+
+const tooLate = (provider: string) =>
+  new UpstreamUnavailable({ provider, reason: "timeout", detail: "making a token of the new user took too long" })
 
 const duration = Metric.histogram("weirgate_acquisition_upstream_seconds", {
   description: "Time from asking an upstream for a token until it was stored",

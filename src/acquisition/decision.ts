@@ -1,6 +1,5 @@
 /** The words in which an acquisition is decided: the steps, the answers, and what is kept of each decision. */
 import { Schema } from "effect"
-import type { Redacted } from "effect"
 import type { TokenId, TokenKind } from "../domain/Token.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 
@@ -19,12 +18,11 @@ export class AcquisitionDenied extends Schema.TaggedError<AcquisitionDenied>()("
   }
 }
 
+/** Which token it is. To call with it, lease it: only the pool knows its secret as it is now. */
 export interface AcquiredToken {
   readonly id: TokenId
   readonly provider: string
   readonly kind: TokenKind
-  readonly access: Redacted.Redacted
-  readonly expiresAt: number | undefined
 }
 
 export interface AcquisitionRequest {
@@ -37,12 +35,14 @@ export interface AcquisitionRequest {
   readonly context?: string | undefined
 }
 
+export const contextOf = ({ context = "default" }: AcquisitionRequest) => context
+
 /** One decision, as it is kept. */
 export const Decision = Schema.Struct({
   at: Schema.Finite,
   provider: Schema.String,
   caller: Schema.String,
-  /** Normalised: times, numbers and identifiers are taken out, so no secret can be in it. */
+  /** Normalised: at most 200 characters, without times, numbers and what looks like an identifier. */
   errorContext: Schema.String,
   step: Step,
   answer: Schema.Literals(["token", "denied", "failed"]),

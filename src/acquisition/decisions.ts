@@ -2,7 +2,7 @@
 import { Clock, Duration, Effect, Metric, Semaphore } from "effect"
 import { type Journal, Store } from "../store/Store.ts"
 import { type AcquisitionRequest, Decision, type Step, type Verdict } from "./decision.ts"
-import { normalise } from "./dedupWindow.ts"
+import { normalise } from "./errorText.ts"
 
 export const journal: Journal<Decision> = { name: "acquisition-decision", schema: Decision, keep: 500 }
 
@@ -10,7 +10,8 @@ export const journal: Journal<Decision> = { name: "acquisition-decision", schema
 const maxText = 300
 /** A denial may reach the journal this much later, so that a flood of them does not become a flood of writes. */
 const writeAfter = Duration.millis(100)
-/** Most denials that wait to be written. */
+const writeAgainAfter = Duration.seconds(5)
+/** Most that wait to be written; beyond it, when the journal cannot be written, the oldest go. */
 const maxWaiting = 500
 
 export const make = Effect.gen(function* () {
@@ -18,24 +19,48 @@ export const make = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const writing = yield* Semaphore.make(1)
   let waiting: ReadonlyArray<Decision> = []
+  /** Whether somebody will write what waits, later. */
+  let isDue = false
+  let isClosing = false
 
-  const flush = Effect.suspend(() => {
+  const flushIn = (delay: Duration.Duration) =>
+    Effect.suspend(() => {
+      if (isDue || isClosing) return Effect.void
+      isDue = true
+      const flushed = Effect.suspend(() => {
+        isDue = false
+        return flush
+      })
+      return Effect.forkIn(Effect.delay(flushed, delay), scope)
+    })
+  // Uninterruptible: what has been taken off the waiting must be written, whoever leaves.
+  const flush: Effect.Effect<void> = Effect.suspend(() => {
     const entries = waiting
     waiting = []
-    return entries.length === 0 ? Effect.void : store.append(journal, entries)
-  }).pipe(
-    // A journal that cannot be written changes no decision.
-    Effect.catch((error) => Effect.logWarning(`decisions were not kept: ${error.message}`)),
-    Effect.annotateLogs({ service: "Acquisition" }),
-    writing.withPermit
+    return entries.length === 0 ? Effect.void : writeOrKeep(entries)
+  }).pipe(Effect.annotateLogs({ service: "Acquisition" }), writing.withPermit, Effect.uninterruptible)
+  const writeOrKeep = (entries: ReadonlyArray<Decision>) =>
+    store.append(journal, entries).pipe(
+      // A journal that cannot be written changes no decision.
+      Effect.catch((error) => {
+        waiting = [...entries, ...waiting].slice(-maxWaiting)
+        return Effect.andThen(
+          Effect.logWarning(`decisions are not kept yet: ${error.message}`),
+          flushIn(writeAgainAfter)
+        )
+      })
+    )
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      isClosing = true
+      return flush
+    })
   )
-  yield* Effect.addFinalizer(() => flush)
 
   const write = (decision: Decision) =>
     Effect.suspend(() => {
-      waiting = [...waiting, decision]
-      if (decision.answer !== "denied" || waiting.length >= maxWaiting) return flush
-      return waiting.length > 1 ? Effect.void : Effect.forkIn(Effect.delay(flush, writeAfter), scope)
+      waiting = [...waiting, decision].slice(-maxWaiting)
+      return decision.answer !== "denied" || isClosing ? flush : flushIn(writeAfter)
     })
 
   /** Tells of it and answers with the verdict it was given. */
@@ -59,7 +84,8 @@ export const make = Effect.gen(function* () {
       })
       return verdict
     },
-    (effect, { provider }, { step }) => Effect.annotateLogs(effect, { service: "Acquisition", provider, step })
+    (effect, { provider }, { step }) =>
+      Effect.uninterruptible(Effect.annotateLogs(effect, { service: "Acquisition", provider, step }))
   )
 
   return { keep, recent: (limit: number) => Effect.andThen(flush, store.recent(journal, limit)) }

@@ -26,7 +26,7 @@ export type Score = typeof Score.Type
 
 /** Evidence about one kind of token at one provider. */
 export const KindEvidence = Schema.Struct({
-  /** Oldest first; those of the last five minutes. */
+  /** Oldest first; those of the window. */
   buckets: Schema.Array(Bucket),
   /** How many requests each of the last hundred used-up tokens had served, oldest first. */
   lives: Schema.Array(Schema.Int),
@@ -68,8 +68,8 @@ export const noEvidence: KindEvidence = {
 export const unseen: TokenEvidence = { served: 0, seenAt: 0 }
 
 export const minute = 60_000
-/** Minutes of traffic that count. */
-const windowMinutes = 5
+/** Minutes of traffic that count, unless told otherwise. */
+export const usualWindow = 5
 /** Earlier tokens whose life is remembered, by kind. */
 const maxLives = 100
 /** How long "nothing is left" holds when the upstream did not say. */
@@ -100,19 +100,24 @@ export interface KindEvent {
   readonly prediction?: { readonly chance: number; readonly short: boolean } | undefined
 }
 
-export const observeKind = (current: KindEvidence | undefined, now: number, event: KindEvent): KindEvidence => {
+export const observeKind = (
+  current: KindEvidence | undefined,
+  now: number,
+  event: KindEvent,
+  windowMinutes = usualWindow
+): KindEvidence => {
   const before = current ?? noEvidence
   const result = resultOf(event.outcome)
   if (result === "nothing") return before
   return {
-    buckets: addToBucket(recentBuckets(before, now), Math.floor(now / minute), event.outcome, result),
+    buckets: addToBucket(recentBuckets(before, now, windowMinutes), Math.floor(now / minute), event.outcome, result),
     lives: event.life === undefined ? before.lives : [...before.lives, event.life].slice(-maxLives),
     score: result === "error" ? before.score : addToScore(before.score, event.prediction, result === "quota")
   }
 }
 
 /** Buckets of the window. One from the future is that of a clock which has jumped back, and says nothing of now. */
-export const recentBuckets = ({ buckets }: KindEvidence, now: number) => {
+export const recentBuckets = ({ buckets }: KindEvidence, now: number, windowMinutes: number) => {
   const current = Math.floor(now / minute)
   return buckets.filter(({ minute }) => minute <= current && minute > current - windowMinutes)
 }

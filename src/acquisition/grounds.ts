@@ -1,11 +1,11 @@
 /** Steps 4 to 6: is there a reason to ask for a token, does the budget allow it, and is the quota really at its end? */
-import { Clock, Duration, Effect } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 import { type AcquisitionRequest, storeFailed, type Verdict } from "./decision.ts"
 import * as policy from "./policy.ts"
-import { isShort, type Prediction } from "./predict.ts"
+import { isShort, type Level, type Prediction } from "./predict.ts"
 import { Predictor } from "./Predictor.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 
@@ -18,10 +18,11 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
   const limiter = yield* RateLimiter
   const predictor = yield* Predictor
 
+  /** What the steps decide on: one read of the ledger, and what other processes have done to the pool. */
   const look = Effect.fnUntraced(function* ({ provider, errorContext }: AcquisitionRequest) {
-    yield* pool.sync
+    yield* Effect.mapError(pool.sync, storeFailed("policy"))
     const tokens = (yield* pool.list(provider)).map((view) => ({ ...view, held: stateOf(view) }))
-    const statistics = yield* limiter.statistics(provider)
+    const budget = yield* Effect.mapError(limiter.statistics(provider), storeFailed("rate_limiter"))
     const facts: policy.Facts = {
       now: yield* Clock.currentTimeMillis,
       provider,
@@ -29,11 +30,10 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
       error: errorContext,
       tokens: tokens.map(({ kind, createdAt, held }) => ({ kind, createdAt, state: held })),
       coolingUntil: yield* pool.coolingUntil(provider),
-      creationRefusedUntil:
-        statistics.lastFailureType === "CreateUserRateLimited" ? statistics.blockedUntil : undefined,
-      lastAttemptAt: statistics.lastAttemptAt
+      creationRefusedUntil: budget.lastFailureType === "CreateUserRateLimited" ? budget.blockedUntil : undefined,
+      lastAttemptAt: budget.lastAttemptAt
     }
-    return { tokens, facts }
+    return { tokens, budget, facts }
   })
 
   /** Of the token that may yet serve, an anonymous one first; when there is none, nothing is left. */
@@ -47,17 +47,18 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
     const subject = serving.find(({ kind }) => kind === "anonymous") ?? serving[0]
     return subject === undefined
       ? Effect.succeed(nothingLeft)
-      : predictor.predict({ provider, kind: subject.kind, token: subject.id })
+      : predictor
+          .predict({ provider, kind: subject.kind, token: subject.id })
+          .pipe(Effect.tap(({ level }) => Metric.update(predictions[level], 1)))
   }
 
   /** What speaks against asking the upstream, if anything does. */
-  const against = Effect.fnUntraced(function* (
-    request: AcquisitionRequest
-  ): Effect.fn.Return<Verdict | undefined, Verdict> {
-    const { provider } = request
-    const { tokens, facts } = yield* Effect.mapError(look(request), storeFailed("policy"))
-    const budget = yield* Effect.mapError(limiter.check(provider), storeFailed("rate_limiter"))
-    const wait = Duration.toMillis(budget.retryAfter)
+  const against = Effect.fnUntraced(function* ({
+    budget,
+    facts,
+    tokens
+  }: Effect.Success<ReturnType<typeof look>>): Effect.fn.Return<Verdict | undefined> {
+    const wait = Math.max(budget.nextAllowedAt - facts.now, 0)
 
     const judgement = policy.judge(facts)
     if (!judgement.allowed) {
@@ -71,17 +72,12 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
       const after = judgement.retryAfterMs === undefined ? undefined : Math.max(judgement.retryAfterMs, wait)
       return { step: "policy", answer: "denied", reason: judgement.reason, retryAfterMs: after, inputs }
     }
-    if (!budget.allowed) {
-      const reason = `the ${budget.rule ?? ""} limit of the budget is reached`
-      return {
-        step: "rate_limiter",
-        answer: "denied",
-        reason,
-        retryAfterMs: wait,
-        inputs: { rule: budget.rule ?? null }
-      }
+    if (wait > 0) {
+      const rule = budget.limitedBy
+      const reason = `the ${rule} limit of the budget is reached`
+      return { step: "rate_limiter", answer: "denied", reason, retryAfterMs: wait, inputs: { rule } }
     }
-    const { level, confidence, chance, reason } = yield* foresee(provider, tokens)
+    const { level, confidence, chance, reason } = yield* foresee(facts.provider, tokens)
     if (!isShort(level) && confidence > believed) {
       return {
         step: "predictor",
@@ -93,7 +89,7 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
     return undefined
   })
 
-  return { against }
+  return { look, against }
 })
 
 const nothingLeft: Prediction = { level: "EXHAUSTED", confidence: 1, chance: 1, reason: "no token has any quota left" }
@@ -114,3 +110,15 @@ const countsOf = (tokens: ReadonlyArray<policy.HeldToken>) => {
 /** JSON has no `undefined`. */
 const defined = (facts: Readonly<Record<string, number | boolean | undefined>>) =>
   Object.fromEntries(Object.entries(facts).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
+
+const predictionsTotal = Metric.counter("weirgate_predictions_total", {
+  description: "Predictions of the quota that a decision asked for, by level",
+  incremental: true
+})
+const predictions: Readonly<Record<Level, typeof predictionsTotal>> = {
+  HIGH: Metric.withAttributes(predictionsTotal, { level: "HIGH" }),
+  MEDIUM: Metric.withAttributes(predictionsTotal, { level: "MEDIUM" }),
+  LOW: Metric.withAttributes(predictionsTotal, { level: "LOW" }),
+  CRITICAL: Metric.withAttributes(predictionsTotal, { level: "CRITICAL" }),
+  EXHAUSTED: Metric.withAttributes(predictionsTotal, { level: "EXHAUSTED" })
+}

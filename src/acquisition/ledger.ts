@@ -12,8 +12,11 @@ export const Attempt = Schema.Struct({
   why: Schema.String,
   /** `pending` also when the process died: it stays spent. */
   outcome: Schema.Literals(["pending", "succeeded", "failed"]),
-  /** What the upstream gave before the token was stored, and until when somebody is making a token of it. */
-  unfinished: Schema.optionalKey(Schema.Struct({ sealed: Sealed, heldUntil: Schema.Finite }))
+  /**
+   * What the upstream gave before the token was stored, until when somebody is making a token of it, and how often that
+   * was begun again.
+   */
+  unfinished: Schema.optionalKey(Schema.Struct({ sealed: Sealed, heldUntil: Schema.Finite, tries: Schema.Int }))
 })
 export type Attempt = typeof Attempt.Type
 
@@ -122,26 +125,53 @@ export const fail = (ledger: Ledger, budget: Budget, id: string, now: number, fa
   }
 }
 
-/** Keeps what the upstream gave until the token is stored. */
-export const hold = (ledger: Ledger, id: string, sealed: Sealed, heldUntil: number): Ledger =>
-  change(ledger, id, (attempt) => ({ ...attempt, unfinished: { sealed, heldUntil } }))
+/** How long what is unfinished is the first process's alone; it doubles each time somebody else takes it over. */
+export const firstHold = 45_000
+const longestHold = 900_000
+const holdTime = (tries: number) => Math.min(firstHold * 2 ** tries, longestHold)
 
-/** Takes over the newest attempt that somebody left unfinished, for `holdFor`. What is too old is thrown away. */
-export const takeOver = (
-  ledger: Ledger,
-  now: number,
-  holdFor: number
-): readonly [Attempt | undefined, next: Ledger] => {
-  const isOld = ({ at }: Attempt) => now - at >= hour
-  const kept = ledger.attempts.some((attempt) => attempt.unfinished !== undefined && isOld(attempt))
-    ? { ...ledger, attempts: ledger.attempts.map((attempt) => (isOld(attempt) ? withoutSecret(attempt) : attempt)) }
+/** Keeps what the upstream gave until the token is stored. */
+export const hold = (ledger: Ledger, id: string, sealed: Sealed, now: number): Ledger =>
+  change(ledger, id, (attempt) => ({
+    ...attempt,
+    unfinished: { sealed, heldUntil: now + holdTime(0), tries: 0 }
+  }))
+
+/** What the upstream gave for a user is worth nothing after an hour. */
+const isWorthless = ({ at }: Attempt, now: number) => now - at >= hour
+
+const isFree = ({ unfinished }: Attempt, now: number) =>
+  unfinished !== undefined &&
+  // A hold that ends later than one that is begun now was made by a clock that has jumped back.
+  (unfinished.heldUntil <= now || unfinished.heldUntil > now + holdTime(unfinished.tries))
+
+/** Whether `takeOver` has anything to do. */
+export const hasLeft = (ledger: Ledger, now: number) =>
+  ledger.attempts.some(
+    (attempt) => attempt.unfinished !== undefined && (isWorthless(attempt, now) || isFree(attempt, now))
+  )
+
+export interface Left {
+  readonly attempt: Attempt
+  readonly sealed: Sealed
+  /** Whether nobody has taken it over before, and whether nobody can after this. */
+  readonly isFirst: boolean
+  readonly isLast: boolean
+}
+
+/** Takes over the newest attempt that somebody left unfinished. What is worthless is thrown away. */
+export const takeOver = (ledger: Ledger, now: number): readonly [Left | undefined, next: Ledger] => {
+  const isToGo = (attempt: Attempt) => attempt.unfinished !== undefined && isWorthless(attempt, now)
+  const kept = ledger.attempts.some(isToGo)
+    ? { ...ledger, attempts: ledger.attempts.map((attempt) => (isToGo(attempt) ? withoutSecret(attempt) : attempt)) }
     : ledger
-  // A hold that ends later than any that is begun now was made by a clock that has jumped back.
-  const isFree = ({ heldUntil }: { readonly heldUntil: number }) => heldUntil <= now || heldUntil > now + holdFor
-  const found = kept.attempts.findLast(({ unfinished }) => unfinished !== undefined && isFree(unfinished))
-  return found?.unfinished === undefined
-    ? [undefined, kept]
-    : [found, hold(kept, found.id, found.unfinished.sealed, now + holdFor)]
+  const attempt = kept.attempts.findLast((attempt) => isFree(attempt, now))
+  if (attempt?.unfinished === undefined) return [undefined, kept]
+  const { sealed } = attempt.unfinished
+  const tries = attempt.unfinished.tries + 1
+  const heldUntil = now + holdTime(tries)
+  const left = { attempt, sealed, isFirst: tries === 1, isLast: isWorthless(attempt, heldUntil) }
+  return [left, change(kept, attempt.id, (attempt) => ({ ...attempt, unfinished: { sealed, heldUntil, tries } }))]
 }
 
 export const countSince = (ledger: Ledger, since: number) => ledger.attempts.filter(({ at }) => at > since).length

@@ -3,7 +3,7 @@
  * guess while it is fresh; without evidence the confidence is 0.
  */
 import type { TokenKind } from "../domain/Token.ts"
-import { type KindEvidence, minute, recentBuckets, type TokenEvidence } from "./evidence.ts"
+import { type KindEvidence, minute, recentBuckets, type TokenEvidence, usualWindow } from "./evidence.ts"
 
 /** How much is left, most first. */
 export const levels = ["HIGH", "MEDIUM", "LOW", "CRITICAL", "EXHAUSTED"] as const
@@ -28,8 +28,15 @@ interface Sign {
   readonly reason: string
 }
 
-/** For how long the upstream's own word is believed. */
-const fresh = 15 * minute
+export interface PredictRules {
+  /** Minutes of traffic that count. */
+  readonly windowMinutes: number
+  /** For how long the upstream's own word is believed, in milliseconds. */
+  readonly fresh: number
+}
+
+export const defaults: PredictRules = { windowMinutes: usualWindow, fresh: 15 * minute }
+
 /** Requests in the window from which on what they show is certain. */
 const enoughRequests = 20
 /** Lives of other tokens at or past this one's age from which on what they show is certain. */
@@ -52,14 +59,15 @@ export const predict = (
   now: number,
   kind: KindEvidence,
   lives: Lives,
-  token: TokenEvidence | undefined
+  token: TokenEvidence | undefined,
+  rules: PredictRules = defaults
 ): Prediction => {
   const survival = token === undefined ? undefined : survivalOf(lives, token.served)
   const chance = survival?.chance ?? 0
-  const told = token === undefined ? undefined : toldBy(now, token)
+  const told = token === undefined ? undefined : toldBy(now, token, rules)
   if (told !== undefined)
     return { ...told, chance: told.level === "EXHAUSTED" ? 1 : told.level === "HIGH" ? 0 : chance }
-  const signs = [...windowSigns(now, kind), ...(survival === undefined ? [] : [survival.sign])]
+  const signs = [...windowSigns(now, kind, rules), ...(survival === undefined ? [] : [survival.sign])]
   return { ...combine(signs), chance }
 }
 
@@ -73,7 +81,11 @@ const combine = (signs: ReadonlyArray<Sign>): Sign => {
   return { ...worst, confidence: Math.max(...agreeing.map(({ confidence }) => confidence)) }
 }
 
-const toldBy = (now: number, { exhausted, quota, served }: TokenEvidence): Sign | undefined => {
+const toldBy = (
+  now: number,
+  { exhausted, quota, served }: TokenEvidence,
+  { fresh }: PredictRules
+): Sign | undefined => {
   if (exhausted !== undefined && now < exhausted.until) {
     return { level: "EXHAUSTED", confidence: 1, reason: "the upstream said that nothing is left" }
   }
@@ -87,9 +99,9 @@ const toldBy = (now: number, { exhausted, quota, served }: TokenEvidence): Sign 
   return { level, confidence: 1, reason }
 }
 
-const windowSigns = (now: number, kind: KindEvidence): ReadonlyArray<Sign> => {
+const windowSigns = (now: number, kind: KindEvidence, { windowMinutes }: PredictRules): ReadonlyArray<Sign> => {
   const sum = { requests: 0, errors: 0, quotaErrors: 0, timed: 0, latency: 0 }
-  for (const bucket of recentBuckets(kind, now)) {
+  for (const bucket of recentBuckets(kind, now, windowMinutes)) {
     sum.requests += bucket.requests
     sum.errors += bucket.errors
     sum.quotaErrors += bucket.quotaErrors

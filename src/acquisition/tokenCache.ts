@@ -1,7 +1,6 @@
 /** The pure rules of the token cache: what is found, how long it lives, and what goes when it is full. */
 import { Schema } from "effect"
 import { TokenId, TokenKind } from "../domain/Token.ts"
-import { Sealed } from "../store/Vault.ts"
 
 /** What a cached token is good for. */
 export interface CacheKey {
@@ -16,8 +15,7 @@ export const Entry = Schema.Struct({
   kind: TokenKind,
   context: Schema.String,
   token: TokenId,
-  access: Sealed,
-  /** When the upstream refuses the secret. */
+  /** When the upstream refuses the secret the token came with. */
   expiresAt: Schema.optionalKey(Schema.Finite),
   cachedAt: Schema.Finite
 })

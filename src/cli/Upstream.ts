@@ -2,10 +2,11 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Context, Effect, Layer } from "effect"
 import type { Redacted } from "effect"
-import { Settings, type WarpUpstream } from "../config/Settings.ts"
+import type { HttpClient } from "effect/http"
+import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import type { TokenKind } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
-import { Sandbox } from "../sandbox/Sandbox.ts"
+import { Sandbox, type SandboxNotListening, type SandboxUnreachable } from "../sandbox/Sandbox.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 
 export class Upstream extends Context.Service<
@@ -25,17 +26,37 @@ export class Upstream extends Context.Service<
   static readonly layer = Layer.unwrap(
     Effect.map(Settings, ({ warp, tokens, sandbox }) => {
       if (warp !== undefined) return Layer.succeed(Upstream, { warp, tokens, sandbox: undefined })
-      const running =
-        sandbox.url !== undefined
-          ? Sandbox.layerAt(sandbox.url)
-          : Sandbox.layerWith({ port: sandbox.port, seed: sandbox.seed }).pipe(
-              // Most likely the sandbox of another server on this machine: then they share it.
-              Layer.catchTag("SandboxAddressInUse", ({ host, port }) => Sandbox.layerAt(`http://${host}:${port}`))
-            )
-      return Layer.effect(Upstream, sandboxed(sandbox.tokens)).pipe(Layer.provide(running))
+      return Layer.effect(Upstream, sandboxed(sandbox.tokens)).pipe(Layer.provide(runningSandbox(sandbox)))
     })
   ).pipe(Layer.provideMerge(NodeHttpClient.layerUndici))
 }
+
+type SandboxFailure = SandboxNotListening | SandboxUnreachable | SettingInvalid
+
+/** The one it is told of, or one of its own; most likely a taken port is another server's sandbox, and they share it. */
+const runningSandbox = ({
+  port,
+  seed,
+  url
+}: Settings["Service"]["sandbox"]): Layer.Layer<Sandbox, SandboxFailure, HttpClient.HttpClient> =>
+  url !== undefined
+    ? Sandbox.layerAt(url)
+    : Sandbox.layerWith({ port, seed }).pipe(
+        Layer.catchTag("SandboxAddressInUse", ({ host, message }) =>
+          Sandbox.layerAt(`http://${host}:${port}`).pipe(
+            Layer.catchTag("SandboxUnreachable", () => Layer.unwrap(portTaken(message)))
+          )
+        )
+      )
+
+const portTaken = (message: string): Effect.Effect<Layer.Layer<Sandbox>, SettingInvalid> =>
+  Effect.fail(
+    new SettingInvalid({
+      source: "environment",
+      field: "WEIRGATE_SANDBOX_PORT",
+      reason: `${message}, and it is no sandbox`
+    })
+  )
 
 const sandboxed = Effect.fnUntraced(function* (kinds: ReadonlyArray<"anonymous" | "personal">) {
   const { url, apiKey, anonymousRefreshToken, personalRefreshToken } = yield* Sandbox

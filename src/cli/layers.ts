@@ -13,13 +13,16 @@ import { seeded, Upstream, warpClient } from "./Upstream.ts"
 
 export const settings = Settings.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
-/** The database and the key to its secrets, in the data folder. */
+/**
+ * The database and the key to its secrets, in the data folder. The sandbox has a database of its own: its tokens mean
+ * nothing to a real upstream, and a real one's secrets are not for a sandbox.
+ */
 const durable = Layer.unwrap(
-  Effect.map(Settings, ({ dataFolder, masterKey }) =>
+  Effect.map(Settings, ({ dataFolder, masterKey, warp }) =>
     (masterKey === undefined
       ? Vault.layerFile(join(dataFolder, "master.key"))
       : Vault.layerKey(masterKey, "WEIRGATE_MASTER_KEY")
-    ).pipe(Layer.provideMerge(Sqlite.layer(join(dataFolder, "weirgate.db"))))
+    ).pipe(Layer.provideMerge(Sqlite.layer(join(dataFolder, warp === undefined ? "sandbox.db" : "weirgate.db"))))
   )
 )
 

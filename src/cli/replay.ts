@@ -1,5 +1,18 @@
 /** Feeds a list of timed demands to the real layers under virtual time: what would the budget have made of them? */
-import { Array as Arr, Context, DateTime, Effect, Exit, Fiber, Layer, Order, Schema, Scope, Stream } from "effect"
+import {
+  Array as Arr,
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Order,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import { Csv } from "effect/encoding"
 import { TestClock } from "effect/testing"
 import { Acquisition, Decision, Step } from "../acquisition/Acquisition.ts"
@@ -27,56 +40,82 @@ export interface Replay {
   readonly decisions: ReadonlyArray<Decision>
 }
 
+/** The file cannot be replayed. */
+export class ReplayInvalid extends Schema.TaggedError<ReplayInvalid>()("ReplayInvalid", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.file}: ${this.reason}`
+  }
+}
+
+/** Everything that is done every few seconds is done in virtual time too: a longer span would take for ever. */
+const longestSpan = Duration.days(31)
+
 /** Reads `at,cause,caller,error` with a heading line; a bad row is refused with its number and field. */
-export const readDemands = (csv: string) =>
-  Stream.make(csv).pipe(
+export const readDemands = Effect.fnUntraced(function* (csv: string, file: string) {
+  const invalid = (reason: string) => new ReplayInvalid({ file, reason })
+  const rows = yield* Stream.make(csv).pipe(
     Stream.pipeThroughChannel(Csv.decodeSchemaString(Demand)({ headers: true })),
     Stream.runCollect,
-    Effect.map(Arr.sortBy(Order.mapInput(Order.Number, (demand: Demand) => DateTime.toEpochMillis(demand.at))))
+    Effect.mapError((error) => invalid(error.message))
   )
+  const demands = Arr.sortBy(Order.mapInput(DateTime.Order, (demand: Demand) => demand.at))(rows)
+  const [first, last] = [demands[0], demands.at(-1)]
+  if (first === undefined || last === undefined) return yield* invalid("there is no demand in it")
+  if (Duration.isGreaterThan(DateTime.distance(first.at, last.at), longestSpan)) {
+    return yield* invalid("its demands are more than 31 days apart")
+  }
+  return demands
+})
 
 /** Over a fresh memory store and a scripted upstream whose users serve 15 requests each. Takes no real time. */
-export const replay = Effect.fnUntraced(function* (demands: ReadonlyArray<Demand>, options: Broker.BrokerOptions = {}) {
-  const decisions: Array<Decision> = []
-  const isDecision = Schema.is(Decision)
-  // The journal keeps the newest only; here every decision counts.
-  const recording = Layer.effect(
-    Store,
-    Effect.map(Store, (store) =>
-      Store.of({
-        ...store,
-        append: (journal, entries) => {
-          decisions.push(...entries.filter(isDecision))
-          return store.append(journal, entries)
-        }
-      })
-    )
-  ).pipe(Layer.provide(Store.layerMemory))
-  const base = yield* Layer.build(Layer.mergeAll(recording, Vault.layerEphemeral, ScriptedWarp.layer()))
-  const start = Effect.gen(function* () {
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    const services = yield* Layer.buildWithScope(Layer.fresh(Broker.layerWith(options)), scope)
-    return { scope, services: Context.merge(base, services) }
-  }).pipe(Effect.provideContext(base))
+export const replay = Effect.fnUntraced(
+  function* (demands: ReadonlyArray<Demand>, options: Broker.BrokerOptions = {}) {
+    const decisions: Array<Decision> = []
+    const isDecision = Schema.is(Decision)
+    // The journal keeps the newest only; here every decision counts.
+    const recording = Layer.effect(
+      Store,
+      Effect.map(Store, (store) =>
+        Store.of({
+          ...store,
+          append: (journal, entries) => {
+            decisions.push(...entries.filter(isDecision))
+            return store.append(journal, entries)
+          }
+        })
+      )
+    ).pipe(Layer.provide(Store.layerMemory))
+    const base = yield* Layer.build(Layer.mergeAll(recording, Vault.layerEphemeral, ScriptedWarp.layer()))
+    const start = Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const services = yield* Layer.buildWithScope(Layer.fresh(Broker.layerWith(options)), scope)
+      return { scope, services: Context.merge(base, services) }
+    }).pipe(Effect.provideContext(base))
 
-  let broker: Effect.Success<typeof start> | undefined
-  const asked: Array<Fiber.Fiber<void>> = []
-  for (const { at, cause, caller, error } of demands) {
-    yield* TestClock.setTime(DateTime.toEpochMillis(at))
-    if (broker !== undefined && cause === "restart") {
-      yield* Scope.close(broker.scope, Exit.void)
-      broker = undefined
+    let broker: Effect.Success<typeof start> | undefined
+    const asked: Array<Fiber.Fiber<void>> = []
+    for (const { at, cause, caller, error } of demands) {
+      yield* TestClock.setTime(DateTime.toEpochMillis(at))
+      if (broker !== undefined && cause === "restart") {
+        yield* Scope.close(broker.scope, Exit.void)
+        broker = undefined
+      }
+      broker ??= yield* start
+      const demand = Acquisition.use((acquisition) =>
+        acquisition.request({ provider: "warp", errorContext: error, caller })
+      ).pipe(Effect.andThen(spend), Effect.provideContext(broker.services), Effect.ignore)
+      asked.push(yield* Effect.forkChild(demand, { startImmediately: true }))
     }
-    broker ??= yield* start
-    const demand = Acquisition.use((acquisition) =>
-      acquisition.request({ provider: "warp", errorContext: error, caller })
-    ).pipe(Effect.andThen(spend), Effect.provideContext(broker.services), Effect.ignore)
-    asked.push(yield* Effect.forkChild(demand, { startImmediately: true }))
-  }
-  yield* TestClock.adjust("1 hour")
-  yield* Fiber.joinAll(asked)
-  return { demands, decisions } satisfies Replay
-}, Effect.scoped)
+    yield* TestClock.adjust("1 hour")
+    yield* Fiber.joinAll(asked)
+    return { demands, decisions } satisfies Replay
+  },
+  Effect.scoped,
+  Effect.provide(TestClock.layer())
+)
 
 /** A token is asked for to be used: each demand that is met makes one model call, so tokens run out as they do in life. */
 const spend = Effect.scoped(

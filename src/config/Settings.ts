@@ -46,7 +46,7 @@ export const SettingsFile = Schema.Struct({
       preset: Schema.optionalKey(Schema.Literals(["strict", "production", "standard"])),
       hourly: Schema.optionalKey(count),
       daily: Schema.optionalKey(count),
-      interval: Schema.optionalKey(Schema.DurationFromString),
+      interval: Schema.optionalKey(positive),
       backoff: Schema.optionalKey(
         Schema.Struct({ base: Schema.optionalKey(positive), max: Schema.optionalKey(positive) })
       ),
@@ -149,7 +149,14 @@ const secret = (name: string, field: string, source: string) =>
   )
 
 const httpUrl = (name: string) => Config.schema(url, name)
-const portNumber = (name: string) => Config.schema(Schema.FiniteFromString.pipe(Schema.decodeTo(port)), name)
+const portNumber = (name: string) =>
+  Config.schema(
+    Schema.String.check(Schema.isPattern(/^\d+$/)).pipe(
+      Schema.decodeTo(Schema.FiniteFromString),
+      Schema.decodeTo(port)
+    ),
+    name
+  )
 
 const tokensOf = Effect.fnUntraced(function* (name: string) {
   const text = yield* variable(name, Config.String)
@@ -168,7 +175,13 @@ const read = Effect.gen(function* () {
   const filename = yield* variable("WEIRGATE_CONFIG", Config.String)
   const file = filename === undefined ? {} : yield* readFile(filename)
   const source = filename ?? "configuration"
-  const { server, warp } = file
+  const { server, warp, tokens = [] } = file
+  const refuse = (field: string, reason: string) => new SettingInvalid({ source, field, reason })
+  if (warp === undefined && tokens.length > 0) return yield* refuse("tokens", "there is no upstream for them; set warp")
+  for (const [i, { name }] of tokens.entries()) {
+    const first = tokens.findIndex((token) => token.name === name)
+    if (first < i) return yield* refuse(`tokens[${i}].name`, `tokens[${first}] has the same name`)
+  }
 
   return Settings.of({
     server: {
@@ -194,7 +207,7 @@ const read = Effect.gen(function* () {
             apiKey: yield* secret(warp.firebaseApiKey.env, "warp.firebaseApiKey.env", source),
             minting: warp.minting ?? false
           },
-    tokens: yield* Effect.forEach(file.tokens ?? [], ({ name, kind, refreshToken }, i) =>
+    tokens: yield* Effect.forEach(tokens, ({ name, kind, refreshToken }, i) =>
       Effect.map(secret(refreshToken.env, `tokens[${i}].refreshToken.env`, source), (refresh) => ({
         name,
         kind,

@@ -3,6 +3,9 @@ import { Data, Schema } from "effect"
 
 export const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
+/** What a model said when it would not answer, as clients send it back in a history. */
+export const RefusalPart = Schema.Struct({ type: Schema.Literal("refusal"), refusal: Schema.String })
+
 export const ToolCall = Schema.Struct({
   id: Schema.NonEmptyString,
   type: Schema.Literal("function"),
@@ -16,7 +19,9 @@ export const ChatMessage = Schema.Union([
   Schema.Struct({ role: Schema.Literals(["system", "developer", "user"]), content: Content }),
   Schema.Struct({
     role: Schema.Literal("assistant"),
-    content: Schema.optionalKey(Schema.NullOr(Content)),
+    content: Schema.optionalKey(
+      Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Schema.Union([TextPart, RefusalPart]))]))
+    ),
     tool_calls: Schema.optionalKey(Schema.NullOr(Schema.Array(ToolCall)))
   }),
   Schema.Struct({ role: Schema.Literal("tool"), tool_call_id: Schema.NonEmptyString, content: Content })

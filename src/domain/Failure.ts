@@ -94,11 +94,14 @@ export class RequestRejected extends Schema.TaggedError<RequestRejected>()("Requ
   status: Schema.Int,
   /** OpenAI's own codes where one fits: `model_not_found`, `context_length_exceeded`. */
   code: Schema.NullOr(Schema.String),
+  /** The path of the field at fault, where it is known. */
+  param: Schema.optionalKey(Schema.String),
   /** Safe to show to the caller: never upstream HTML, never a secret. */
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.provider} rejected the request: ${this.reason}`
+    const field = this.param === undefined ? "" : `${this.param}: `
+    return `${this.provider} rejected the request: ${field}${this.reason}`
   }
 }
 

@@ -3,10 +3,16 @@ import { SchemaIssue } from "effect"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** All that is wrong at once would drown the first: the first is told. `field` is empty for the whole input. */
-export const firstIssue = (issue: SchemaIssue.Issue): { readonly field: string; readonly reason: string } => {
+/**
+ * All that is wrong at once would drown the first: the first is told. `field` is empty for the whole input; `within` is where
+ * in the input that part stands which was checked.
+ */
+export const firstIssue = (
+  issue: SchemaIssue.Issue,
+  within: ReadonlyArray<PropertyKey> = []
+): { readonly field: string; readonly reason: string } => {
   const first = format(issue).issues[0]
-  const keys = (first?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))
+  const keys = [...within, ...(first?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))]
   const field = keys.reduce<string>((path, key) => {
     if (typeof key === "number") return `${path}[${key}]`
     return path === "" ? String(key) : `${path}.${String(key)}`

@@ -15,7 +15,7 @@ const ErrorBody = Schema.Struct({
   })
 }).annotate({ identifier: "Error" })
 
-const failures = [400, 401, 404, 413, 415, 429, 500, 502, 503, 504].map((status) =>
+const failures = [400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504].map((status) =>
   ErrorBody.pipe(HttpApiSchema.status(status))
 )
 

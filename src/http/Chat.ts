@@ -3,10 +3,12 @@ import { Cause, Clock, Effect, Schema, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type ChatEvent, ChatRequest } from "../domain/Chat.ts"
+import type { CallFailure } from "../domain/Failure.ts"
 import { firstIssue } from "../domain/firstIssue.ts"
-import { type Completion, Completions } from "../traffic/Completions.ts"
+import { Completions } from "../traffic/Completions.ts"
 import { Caller } from "./Access.ts"
-import { BadRequest, defectBody, errorBody, errorResponse } from "./Errors.ts"
+import { Drain } from "./Drain.ts"
+import { BadRequest, brokenStreamBody, defectBody, errorResponse, type ShuttingDown } from "./Errors.ts"
 import { type Answer, chunksOf, completionOf, openingChunk } from "./openai.ts"
 
 /** Takes what it needs once; the handler then answers when the first event has come, so that until then a failure still
@@ -14,6 +16,7 @@ import { type Answer, chunksOf, completionOf, openingChunk } from "./openai.ts"
 export const makeComplete = Effect.gen(function* () {
   const completions = yield* Completions
   const random = yield* SecureRandom.SecureRandom
+  const drain = yield* Drain
 
   return Effect.gen(function* () {
     const { name } = yield* Caller
@@ -23,13 +26,13 @@ export const makeComplete = Effect.gen(function* () {
       created: Math.floor((yield* Clock.currentTimeMillis) / 1000),
       model: request.model
     }
-    const completion = yield* completions.complete(request, name)
+    const completion = yield* Effect.raceFirst(completions.complete(request, name), drain.over)
+    const events = Stream.interruptWhen(completion.events, drain.over)
     const headers = { "x-weirgate-attempts": String(completion.attempts), "x-request-id": answer.id }
     if (request.stream !== true) {
-      const events = yield* Stream.runCollect(completion.events)
-      return HttpServerResponse.jsonUnsafe(completionOf(answer, events), { headers })
+      return HttpServerResponse.jsonUnsafe(completionOf(answer, yield* Stream.runCollect(events)), { headers })
     }
-    return HttpServerResponse.stream(streamed(answer, completion, request.stream_options?.include_usage === true), {
+    return HttpServerResponse.stream(streamed(answer, events, request.stream_options?.include_usage === true), {
       contentType: "text/event-stream",
       headers: { ...headers, "cache-control": "no-cache, no-transform" }
     })
@@ -37,7 +40,11 @@ export const makeComplete = Effect.gen(function* () {
 })
 
 /** A stream that breaks ends in an error event and without `[DONE]`: it must not look like a whole answer. */
-const streamed = (answer: Answer, { events }: Completion, includeUsage: boolean) => {
+const streamed = (
+  answer: Answer,
+  events: Stream.Stream<ChatEvent, CallFailure | ShuttingDown>,
+  includeUsage: boolean
+) => {
   let tools = 0
   const chunks = (event: ChatEvent) => {
     const made = chunksOf(answer, event, tools, includeUsage)
@@ -47,7 +54,7 @@ const streamed = (answer: Answer, { events }: Completion, includeUsage: boolean)
   return Stream.make(frame(openingChunk(answer))).pipe(
     Stream.concat(Stream.flatMap(events, (event) => Stream.fromIterable(chunks(event)))),
     Stream.concat(Stream.make("data: [DONE]\n\n")),
-    Stream.catch((failure) => Stream.make(frame(errorBody(failure)))),
+    Stream.catch((failure) => Stream.make(frame(brokenStreamBody(failure)))),
     Stream.catchCause((cause) =>
       Stream.fromEffect(
         Effect.as(

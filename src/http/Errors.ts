@@ -38,8 +38,16 @@ export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
   }
 }
 
+/** The server is going, and has waited for this request as long as it may. */
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
+  override get message() {
+    return "the server is shutting down"
+  }
+}
+
 export type WireFailure =
   | CallFailure
+  | ShuttingDown
   | NoCapacity
   | StoreUnavailable
   | BadRequest
@@ -56,8 +64,19 @@ interface Wire {
   readonly retryAfter?: Duration.Duration | undefined
 }
 
-/** OpenAI's error body, as a stream's last event carries it too. */
+/** OpenAI's error body. */
 export const errorBody = (failure: WireFailure) => bodyOf(wireOf(failure))
+
+/** The last event of a stream that broke. That a token's quota ended with it is no lack of quota: a repetition is served. */
+export const brokenStreamBody = (failure: CallFailure | ShuttingDown) =>
+  failure._tag === "QuotaExhausted"
+    ? bodyOf({
+        status: 502,
+        type: "upstream_error",
+        code: "upstream_cut",
+        message: "the answer was cut: the quota of the token that gave it has ended; ask again"
+      })
+    : errorBody(failure)
 
 export const errorResponse = (failure: WireFailure) => respond(wireOf(failure))
 
@@ -85,6 +104,8 @@ function wireOf(failure: WireFailure): Wire {
       return { status: 401, type: "invalid_request_error", code: "invalid_api_key", message }
     case "ForeignHost":
       return { status: 403, type: "invalid_request_error", code: "foreign_host", message }
+    case "ShuttingDown":
+      return { status: 503, type: "server_error", code: "shutting_down", message, retryAfter: Duration.seconds(1) }
     case "NotFound":
       return { status: 404, type: "invalid_request_error", code: "not_found", message }
     case "RequestRejected":
@@ -93,7 +114,8 @@ function wireOf(failure: WireFailure): Wire {
         status: failure.code === "model_not_found" ? 404 : failure.status,
         type: "invalid_request_error",
         code: failure.code,
-        message
+        message,
+        param: failure.param ?? null
       }
     case "QuotaExhausted":
       return { status: 429, type: "insufficient_quota", code: "insufficient_quota", message }

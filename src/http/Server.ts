@@ -1,9 +1,16 @@
 /** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Cause, Duration, Effect, Layer, Schema } from "effect"
+import { ByteSize, Cause, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Redacted } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { HttpIncomingMessage, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  HttpIncomingMessage,
+  HttpRouter,
+  HttpServer,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
@@ -12,6 +19,7 @@ import { warpModels } from "../upstream/warp/models.ts"
 import { Access, isLoopback, refuseForeignHosts } from "./Access.ts"
 import { Api } from "./Api.ts"
 import { makeComplete } from "./Chat.ts"
+import { Drain } from "./Drain.ts"
 import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
 import { performance } from "./Performance.ts"
 
@@ -33,6 +41,32 @@ export class OpenToTheNetwork extends Schema.TaggedError<OpenToTheNetwork>()("Op
   }
 }
 
+/** The address cannot be listened on. */
+export class NotListening extends Schema.TaggedError<NotListening>()("NotListening", {
+  host: Schema.String,
+  port: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the server cannot listen on ${this.host}:${this.port} (WEIRGATE_HOST, WEIRGATE_PORT): ${this.detail}`
+  }
+}
+
+const listening = ({ drain, host, port }: ServerOptions) =>
+  NodeHttpServer.layer(
+    // A kept-alive connection without a request must not hold up the end.
+    () => createServer({ keepAliveTimeout: 1_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }),
+    // Those that are told to end must get that out.
+    { host, port, gracefulShutdownTimeout: Duration.sum(drain, goodbye) }
+  )
+const goodbye = Duration.seconds(1)
+
+const notListening = (
+  { host, port }: ServerOptions,
+  cause: unknown
+): Effect.Effect<Layer.Layer<Layer.Success<ReturnType<typeof listening>>>, NotListening> =>
+  Effect.fail(new NotListening({ host, port, detail: cause instanceof Error ? cause.message : String(cause) }))
+
 /** Serves until the layer is released; then it takes no more requests and lets those under way finish. */
 export const layer = (options: ServerOptions) =>
   Layer.unwrap(
@@ -40,14 +74,13 @@ export const layer = (options: ServerOptions) =>
       if (options.apiKeys.length === 0 && !isLoopback(options.host)) {
         return yield* new OpenToTheNetwork({ host: options.host })
       }
-      return HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+      // Built last, so released first: the wait begins when the server begins to stop.
+      return Layer.effectDiscard(Effect.flatMap(Drain, ({ begin }) => Effect.addFinalizer(() => begin))).pipe(
+        Layer.provideMerge(HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true })),
         Layer.provideMerge(
-          NodeHttpServer.layer(
-            // A kept-alive connection without a request must not hold up the end.
-            () => createServer({ keepAliveTimeout: 1_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }),
-            { host: options.host, port: options.port, gracefulShutdownTimeout: options.drain }
-          )
-        )
+          listening(options).pipe(Layer.catch(({ cause }) => Layer.unwrap(notListening(options, cause))))
+        ),
+        Layer.provide(Drain.layerWith(options.drain))
       )
     })
   )
@@ -68,10 +101,13 @@ const routes = (options: ServerOptions) =>
           Effect.catchCauseIf(
             (cause) => !Cause.hasInterruptsOnly(cause),
             (cause) =>
-              Effect.logError("a request broke", Cause.pretty(cause)).pipe(
-                Effect.annotateLogs({ service: "Http" }),
-                Effect.as(defectResponse)
-              )
+              // A path that cannot be decoded passes by the route for all others.
+              isNotFound(Cause.findErrorOption(cause))
+                ? notFound
+                : Effect.logError("a request broke", Cause.pretty(cause)).pipe(
+                    Effect.annotateLogs({ service: "Http" }),
+                    Effect.as(defectResponse)
+                  )
           )
         ),
       { global: true }
@@ -119,6 +155,9 @@ const probes = HttpApiBuilder.group(
 )
 
 const anything = { name: "probe", schema: Schema.Json }
+
+const isNotFound = (error: Option.Option<unknown>) =>
+  Option.isSome(error) && HttpServerError.isHttpServerError(error.value) && error.value.reason._tag === "RouteNotFound"
 
 const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
   errorResponse(new NotFound({ method, path: url.split("?")[0] ?? url }))

@@ -1,7 +1,7 @@
 /** Renews a token at the upstream that issued it, so that the pool is tied to none. */
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { Redacted } from "effect"
-import type { RenewFailure } from "../domain/Failure.ts"
+import { type RenewFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Credential } from "../domain/Token.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 
@@ -23,6 +23,12 @@ export class Renewer extends Context.Service<
       return Renewer.of({ renew: (_provider, refresh) => Effect.retry(warp.refresh(refresh), patience) })
     })
   )
+
+  /** Renews none, for programs that only look. */
+  static readonly layerNone: Layer.Layer<Renewer> = Layer.succeed(Renewer, {
+    renew: (provider) =>
+      Effect.fail(new UpstreamUnavailable({ provider, reason: "connection", detail: "this program renews no token" }))
+  })
 }
 
 /** The longest that a renewal waits because the upstream asked for it; beyond that it has failed for now. */

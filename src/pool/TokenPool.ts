@@ -12,6 +12,7 @@ import type { Lease, LeaseRequest, NoTokenUsable } from "./lease.ts"
 import * as Lending from "./lending.ts"
 import * as Renewals from "./renewals.ts"
 import { Renewer } from "./Renewer.ts"
+import { isSpent, retiredAtOnce } from "./retirement.ts"
 import * as Secrets from "./secrets.ts"
 import * as Settlement from "./settlement.ts"
 import type { Strategy } from "./strategies.ts"
@@ -33,12 +34,14 @@ export class TokenPool extends Context.Service<
     /**
      * Stores the token, then lends it. A token of the same provider and name keeps its state and takes the new secret; the
      * secret it was added with before is not new, so it does not undo a rotation. A new one revives a dead token. When the
-     * store fails, the token is lent all the same and stored as soon as it can be.
+     * store fails, the token is lent all the same and stored as soon as it can be. One that was `acquired`, and is
+     * anonymous, is forgotten once it has been dead or used up for a week, unless its refill is near.
      */
     add(token: {
       readonly provider: string
       readonly name: string
       readonly kind: TokenKind
+      readonly acquired?: boolean
       readonly credential: Partial<Credential>
     }): Effect.Effect<TokenId, StoreUnavailable>
     remove(id: TokenId): Effect.Effect<void, TokenUnknown | StoreUnavailable>
@@ -63,14 +66,14 @@ export class TokenPool extends Context.Service<
    * for renewals under way.
    */
   static readonly layerWith = (
-    options: PoolOptions
+    options: PoolOptions = {}
   ): Layer.Layer<TokenPool, StoreUnavailable, Store | Vault | Renewer> =>
     Layer.effect(
       TokenPool,
       Effect.suspend(() => make(options))
     )
 
-  static readonly layer: Layer.Layer<TokenPool, StoreUnavailable, Store | Vault | Renewer> = TokenPool.layerWith({})
+  static readonly layer: Layer.Layer<TokenPool, StoreUnavailable, Store | Vault | Renewer> = TokenPool.layerWith()
 }
 
 export interface PoolOptions {
@@ -99,6 +102,10 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       const why = "the access secret has ended and there is nothing to renew it with"
       if (state._tag !== "dead") yield* holdings.settle(id, { _tag: "Died", why, generation })
     }
+    const spent = [...holdings.all()].filter((record) => isSpent(record, now) && desk.leased(record.id) === 0)
+    yield* Effect.forEach(spent.slice(0, retiredAtOnce), administration.retire, { discard: true }).pipe(
+      Effect.catch(telling.storeFailed)
+    )
     yield* settlement.inferAll
     desk.tidy()
     yield* telling.census(holdings.all(), now, (record) => desk.leased(record.id))

@@ -5,6 +5,7 @@ import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { Holdings } from "./holdings.ts"
 import * as Names from "./names.ts"
 import type { Secrets } from "./secrets.ts"
+import * as telling from "./telling.ts"
 import type { TokenEvent, TokenRecord } from "./tokenState.ts"
 
 /** There is no token of that id. */
@@ -15,11 +16,14 @@ export class TokenUnknown extends Schema.TaggedError<TokenUnknown>()("TokenUnkno
 }
 
 export interface NewToken extends Names.Named {
+  readonly acquired?: boolean
   readonly credential: Partial<Credential>
 }
 
 export interface Administration {
   add(token: NewToken): Effect.Effect<TokenId, StoreUnavailable>
+  /** Forgets a token that is of no more use, unless another process knows better. */
+  retire(record: TokenRecord): Effect.Effect<void, StoreUnavailable>
   remove(id: TokenId): Effect.Effect<void, TokenUnknown | StoreUnavailable>
   change(id: TokenId, event: TokenEvent): Effect.Effect<void, TokenUnknown | StoreUnavailable>
   find(id: TokenId): Effect.Effect<TokenRecord, TokenUnknown>
@@ -51,16 +55,17 @@ export const make = (store: Store["Service"], holdings: Holdings, secrets: Secre
   })
 
   const add = Effect.fn("TokenPool.add")(function* (token: NewToken) {
-    const { credential, kind, name, provider } = token
+    const { acquired = false, credential, kind, name, provider } = token
     let taken: TokenId | undefined
     while (true) {
       const held = holdings.of(provider).find((record) => record.name === name)?.id
       const proposed = held ?? (yield* Names.newId(token))
       // Without the store the token is held all the same: what it cost may not be had again. The commit then fails.
       const id = yield* Names.claim(store, token, proposed, taken).pipe(Effect.orElseSucceed(() => proposed))
-      if (holdings.get(id) === undefined) yield* Effect.ignore(holdings.sync)
+      // Another process has given the name its id, and perhaps renewed its secrets.
+      if (id !== proposed && holdings.get(id) === undefined) yield* Effect.ignore(holdings.sync)
       const own = yield* sealed(id, credential, holdings.get(id))
-      const event = { _tag: "Added", id, provider, name, kind, ...(own && { secrets: own }) } as const
+      const event = { _tag: "Added", id, provider, name, kind, acquired, ...(own && { secrets: own }) } as const
       const record = yield* holdings.commit(id, event)
       if (record === undefined || (record.provider === provider && record.name === name)) return id
       taken = id
@@ -69,6 +74,12 @@ export const make = (store: Store["Service"], holdings: Holdings, secrets: Secre
 
   return {
     add,
+    retire: Effect.fn("TokenPool.retire")(function* (record) {
+      const kept = yield* holdings.commit(record.id, { _tag: "Retired" })
+      if (kept !== undefined) return
+      yield* Names.release(store, record, record.id)
+      yield* telling.retired(record)
+    }),
     remove: Effect.fn("TokenPool.remove")(function* (id) {
       const record = yield* find(id)
       yield* holdings.commit(id, { _tag: "Removed" })

@@ -1,11 +1,14 @@
 /** Who borrows what in this process: picks tokens, counts loans, and lets one probe out at a time. Never waits. */
 import type { Redacted } from "effect"
 import type { TokenId } from "../domain/Token.ts"
+import { isFree } from "./claim.ts"
 import type { Holdings } from "./holdings.ts"
+import * as Line from "./line.ts"
 import { providerStanding } from "./providerState.ts"
 import type { Secrets } from "./secrets.ts"
-import { type Candidate, choose, type Strategy, type Turn } from "./strategies.ts"
-import { accessIsValid, type Claim, returnsAt, standing, type Standing, stateAt } from "./tokenState.ts"
+import { type Shortage, shortageOf } from "./shortage.ts"
+import { byPriority, type Candidate, choose, type Strategy, type Turn } from "./strategies.ts"
+import { returnsAt, standing, type Standing } from "./tokenState.ts"
 import type { TokenRecord } from "./tokenState.ts"
 
 /** A token that is lent. */
@@ -21,17 +24,10 @@ export interface Loan {
   reported: boolean
 }
 
-/** Why nothing is lent, and when that changes by itself. */
-export interface Shortage {
-  readonly held: number
-  readonly reason: string
-  readonly endsAt: number | undefined
-}
-
 export interface Desk {
   /** Lends a token, to be given back. */
   pick(provider: string, strategy: Strategy, exclude: ReadonlySet<TokenId>, now: number): Loan | undefined
-  /** The probe has ended, or is none. */
+  /** The probe has ended, or is none. How it ended is to be told to the holdings at once. */
   endProbe(loan: Loan): void
   giveBack(loan: Loan): void
   standing(record: TokenRecord, now: number): Standing
@@ -43,9 +39,6 @@ export interface Desk {
   tidy(): void
 }
 
-/** How soon it is worth asking again while a probe is out: its end cannot be foretold. */
-const whileProbed = 1_000
-
 interface Tally {
   leased: number
   lentAt: number
@@ -55,7 +48,14 @@ interface Tally {
 
 interface Choice extends Candidate {
   readonly record: TokenRecord
-  readonly tally: Tally
+}
+
+/** The tokens of a provider that may be lent, until something other than lending happens to one. */
+interface Current {
+  readonly line: Line.Line<Choice>
+  readonly changes: number
+  /** When one that is out may come back by itself. */
+  until: number
 }
 
 /** `process` names this process among those that share the store. */
@@ -65,6 +65,7 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
   /** By provider; there are as many as the configuration names. */
   const probing = new Set<string>()
   const lastLent = new Map<string, Turn>()
+  const currents = new Map<string, Current>()
   let turns = 0
 
   const tallyOf = (id: TokenId) => {
@@ -75,19 +76,16 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     return tally
   }
 
-  const isOthers = (claim: Claim | undefined, now: number) =>
-    claim !== undefined && claim.by !== process && now < claim.until
-
   const standingHere = (record: TokenRecord, now: number): Standing => {
     const own = standing(record, now)
     if (own === "out" || secrets.isLocked(record)) return "out"
-    return own === "due" && (tallyOf(record.id).probing || isOthers(record.probe, now)) ? "out" : own
+    return own === "due" && (tallyOf(record.id).probing || !isFree(record.probe, process, now)) ? "out" : own
   }
 
   const providerHere = (name: string, now: number): Standing => {
     const record = holdings.provider(name)
     const own = providerStanding(record, now)
-    return own === "due" && (probing.has(name) || isOthers(record?.probe, now)) ? "out" : own
+    return own === "due" && (probing.has(name) || !isFree(record?.probe, process, now)) ? "out" : own
   }
 
   const endProbe = (loan: Loan) => {
@@ -97,21 +95,69 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     loan.probesProvider = false
   }
 
+  const choiceOf = (record: TokenRecord, now: number): Choice | undefined => {
+    const own = standingHere(record, now)
+    if (own === "out") return undefined
+    const { lentAt, turn } = tallyOf(record.id)
+    return { record, lentAt, turn, probe: own === "due" }
+  }
+
+  const choicesOf = (provider: string, now: number) => {
+    const choices: Array<Choice> = []
+    holdings.each(provider, (record) => {
+      const choice = choiceOf(record, now)
+      if (choice !== undefined) choices.push(choice)
+    })
+    return choices
+  }
+
+  /** When one that is out may be lent without anything having been told of it. */
+  const comesBack = (record: TokenRecord, now: number): number => {
+    const back = returnsAt(record, now) ?? Number.POSITIVE_INFINITY
+    if (back > now) return back
+    return isFree(record.probe, process, now) ? Number.POSITIVE_INFINITY : (record.probe?.until ?? now)
+  }
+
+  const currentOf = (provider: string, now: number): Current => {
+    const known = currents.get(provider)
+    const changes = holdings.changes()
+    if (known !== undefined && known.changes === changes && now < known.until) return known
+    const line = Line.make(byPriority, choicesOf(provider, now))
+    const current = { line, changes, until: Number.POSITIVE_INFINITY }
+    holdings.each(provider, (record) => {
+      if (standingHere(record, now) === "out") current.until = Math.min(current.until, comesBack(record, now))
+    })
+    currents.set(provider, current)
+    return current
+  }
+
+  const firstInLine = (provider: string, exclude: ReadonlySet<TokenId>, now: number) => {
+    const current = currentOf(provider, now)
+    return current.line.first((id) => {
+      const record = holdings.get(id)
+      const choice = record && choiceOf(record, now)
+      if (record !== undefined && choice === undefined) {
+        current.until = Math.min(current.until, comesBack(record, now))
+      }
+      return choice
+    }, exclude)
+  }
+
   return {
     pick: (provider, strategy, exclude, now) => {
       const whole = providerHere(provider, now)
       if (whole === "out") return undefined
-      const choices: Array<Choice> = []
-      for (const record of holdings.all()) {
-        if (record.provider !== provider || exclude.has(record.id)) continue
-        const own = standingHere(record, now)
-        if (own === "out") continue
-        const tally = tallyOf(record.id)
-        choices.push({ record, tally, lentAt: tally.lentAt, turn: tally.turn, probe: own === "due" })
-      }
-      const choice = choose(strategy, choices, lastLent.get(provider))
-      if (choice === undefined) return undefined
-      const { record, tally, probe } = choice
+      const candidate =
+        strategy === "priority"
+          ? firstInLine(provider, exclude, now)
+          : choose(
+              strategy,
+              choicesOf(provider, now).filter(({ record }) => !exclude.has(record.id)),
+              lastLent.get(provider)
+            )
+      if (candidate === undefined) return undefined
+      const { probe, record } = candidate
+      const tally = tallyOf(record.id)
       lastLent.set(provider, record)
       tally.leased += 1
       tally.lentAt = now
@@ -136,29 +182,14 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     standing: standingHere,
     leased: (id) => tallies.get(id)?.leased ?? 0,
     isLimited: (provider, now) => providerHere(provider, now) === "out",
-    shortage: (provider, exclude, now) => {
-      const records = holdings.of(provider)
-      const counts = new Map<string, number>()
-      let endsAt = Number.POSITIVE_INFINITY
-      for (const record of records) {
-        const why = hindrance(record, now, standingHere(record, now), secrets.isLocked(record), exclude)
-        counts.set(why, (counts.get(why) ?? 0) + 1)
-        if (secrets.isLocked(record)) continue
-        const back = returnsAt(record, now)
-        if (back === undefined || (exclude.has(record.id) && back <= now)) continue
-        const isProbed = back <= now && standingHere(record, now) === "out"
-        endsAt = Math.min(endsAt, isProbed ? now + whileProbed : back)
-      }
-      const tokens = [...counts].map(([why, count]) => `${count} ${why}`).join(", ")
-      const limited = providerHere(provider, now) === "out"
-      if (limited) endsAt = Math.max(endsAt, holdings.provider(provider)?.cooling?.until ?? now)
-      if (limited && endsAt <= now) endsAt = now + whileProbed
-      return {
-        held: records.length,
-        reason: limited ? "the provider limits us as a whole" : records.length === 0 ? "none is held" : tokens,
-        endsAt: Number.isFinite(endsAt) ? endsAt : undefined
-      }
-    },
+    shortage: (provider, exclude, now) =>
+      shortageOf(holdings.of(provider), now, {
+        exclude,
+        standing: (record) => standingHere(record, now),
+        isLocked: secrets.isLocked,
+        limitedUntil:
+          providerHere(provider, now) === "out" ? (holdings.provider(provider)?.cooling?.until ?? now) : undefined
+      }),
     tidy: () => {
       for (const [id, tally] of tallies) {
         if (tally.leased > 0 || holdings.get(id) !== undefined) continue
@@ -167,20 +198,4 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
       }
     }
   }
-}
-
-/** One word or two on why a token is not lent. */
-const hindrance = (
-  record: TokenRecord,
-  now: number,
-  standingHere: Standing,
-  isLocked: boolean,
-  exclude: ReadonlySet<TokenId>
-): string => {
-  const state = stateAt(record.state, now)
-  if (isLocked) return "sealed with another key"
-  if (standingHere !== "out") return exclude.has(record.id) ? "tried already" : "usable"
-  if (standing(record, now) === "due") return "being probed"
-  if (state._tag !== "active") return state._tag
-  return accessIsValid(record, now) ? "usable" : record.refresh === undefined ? "without a secret" : "not renewed yet"
 }

@@ -5,6 +5,7 @@ import type { TokenId } from "../domain/Token.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
 import * as providerState from "./providerState.ts"
+import { isStatistic } from "./outcomeRules.ts"
 import * as telling from "./telling.ts"
 import { fold } from "./tokenRules.ts"
 import { TokenRecord } from "./tokenState.ts"
@@ -14,6 +15,10 @@ export interface Holdings {
   get(id: TokenId): TokenRecord | undefined
   readonly all: () => Iterable<TokenRecord>
   of(provider: string): ReadonlyArray<TokenRecord>
+  /** The same, for where every lease comes by: makes no list of them. */
+  each(provider: string, visit: (record: TokenRecord) => void): void
+  /** Grows whenever a token may have come, or be of use again; not with every success. */
+  changes(): number
   provider(name: string): providerState.ProviderRecord | undefined
   /** Known at once, stored a moment later. Never waits. */
   record(id: TokenId, now: number, event: TokenEvent): Effect.Effect<void>
@@ -37,17 +42,38 @@ const providerCollection: Collection<providerState.ProviderRecord> = {
 
 export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
-  const tokens = yield* Replicas.make({ collection: tokenCollection, fold })
+  const tokens = yield* Replicas.make({ collection: tokenCollection, fold, expendable: isStatistic })
   const providers = yield* Replicas.make({ collection: providerCollection, fold: providerState.fold })
+
+  /** By provider; those that are gone stay until the next look into the store. */
+  const ids = new Map<string, Set<TokenId>>()
+  const index = (provider: string, id: TokenId) => {
+    const known = ids.get(provider)
+    if (known === undefined) ids.set(provider, new Set([id]))
+    else known.add(id)
+  }
+  let changes = 0
+  const changed = (event: TokenEvent) => {
+    if (!isStatistic(event)) changes += 1
+  }
+  const indexAll = Effect.sync(() => {
+    changes += 1
+    ids.clear()
+    for (const { id, provider } of tokens.all().values()) index(provider, id)
+  })
+  yield* indexAll
 
   const inBackground = (write: Effect.Effect<unknown, StoreUnavailable>) =>
     write.pipe(Effect.catch(telling.storeFailed), Effect.forkIn(scope, { startImmediately: true }))
 
   /** Tells of the switch that `change` makes at once. */
-  const watched = <A, E>(id: TokenId, change: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  const watched = <A, E>(id: TokenId, event: TokenEvent, change: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
+      if (event._tag === "Added") index(event.provider, id)
       const before = tokens.get(id)
+      changed(event)
       return Effect.tap(change, () => {
+        changed(event)
         const after = tokens.get(id)
         return before === undefined || after === undefined || before.state._tag === after.state._tag
           ? Effect.void
@@ -55,23 +81,37 @@ export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope
       })
     })
 
+  const each: Holdings["each"] = (provider, visit) => {
+    for (const id of ids.get(provider) ?? []) {
+      const record = tokens.get(id)
+      if (record?.provider === provider) visit(record)
+    }
+  }
+
   return {
     get: (id) => tokens.get(id),
     all: () => tokens.all().values(),
-    of: (provider) => [...tokens.all().values()].filter((record) => record.provider === provider),
+    of: (provider) => {
+      const records: Array<TokenRecord> = []
+      each(provider, (record) => records.push(record))
+      return records
+    },
+    each,
+    changes: () => changes,
     provider: (name) => providers.get(name),
     record: (id, now, event) => {
       const before = tokens.get(id)
       tokens.record(id, now, event)
+      changed(event)
       const after = tokens.get(id)
       return before === undefined || after === undefined || before.state._tag === after.state._tag
         ? Effect.void
         : telling.switched(before, after)
     },
-    settle: (id, event) => watched(id, inBackground(tokens.commit(id, event))),
-    commit: (id, event) => watched(id, tokens.commit(id, event)),
+    settle: (id, event) => watched(id, event, inBackground(tokens.commit(id, event))),
+    commit: (id, event) => watched(id, event, tokens.commit(id, event)),
     settleProvider: (name, event) => inBackground(providers.commit(name, event)),
     commitProvider: (name, event) => providers.commit(name, event),
-    sync: Effect.andThen(tokens.sync, providers.sync)
+    sync: tokens.sync.pipe(Effect.andThen(indexAll), Effect.andThen(providers.sync))
   }
 })

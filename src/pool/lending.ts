@@ -139,7 +139,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       if (loan !== undefined) {
         const candidate = loan
         const isPrepared = yield* restore(prepare(candidate)).pipe(
-          Effect.onExit((exit) => (Exit.isSuccess(exit) && exit.value ? Effect.void : giveBack(candidate)))
+          Effect.onExit((exit) => (Exit.isSuccess(exit) && exit.value ? Effect.void : settlement.release(candidate)))
         )
         if (isPrepared && isUsable(candidate)) return candidate
         tried.add(candidate.record.id)

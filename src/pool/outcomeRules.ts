@@ -1,5 +1,6 @@
 /** What the end of a call does to its token: D2's and D4's outcome table, as a pure rule. */
 import * as Backoff from "./backoff.ts"
+import { withoutClaim } from "./claim.ts"
 import { type Outcome, type Standing, standingOf } from "./tokenState.ts"
 import type { TokenEvent, TokenRecord, TokenState } from "./tokenState.ts"
 
@@ -16,7 +17,7 @@ export const unscathed: TokenRecord["relapses"] = { quota: 0, trouble: 0, unreli
 export const reported = (record: TokenRecord, now: number, event: TokenEvent & { _tag: "Reported" }): TokenRecord => {
   const { outcome } = event
   const probe = event.probe !== undefined
-  const used = { ...withoutProbe(record, event.probe), lastUsedAt: Math.max(now, record.lastUsedAt ?? 0) }
+  const used = { ...withoutClaim(record, "probe", event.probe), lastUsedAt: Math.max(now, record.lastUsedAt ?? 0) }
   const standing = standingOf(record.state, now)
   // A failure of a call lent before the token was taken out of use is the same trouble once more: it may put the end
   // off, but it makes nothing worse.
@@ -48,6 +49,14 @@ export const reported = (record: TokenRecord, now: number, event: TokenEvent & {
       return fell(failed(used, now, outcome), now, fresh, standing, standing === "due" ? "failed again" : undefined)
   }
 }
+
+/** The state stays as it is, or becomes better: what is lost by a crash is found out again. */
+export const isHarmless = ({ _tag }: Outcome): boolean =>
+  _tag === "Succeeded" || _tag === "UpstreamFault" || _tag === "CallerFault" || _tag === "Abandoned"
+
+/** Of an event that moves numbers only, and may be lost rather than fill the memory while the store is away. */
+export const isStatistic = (event: TokenEvent): boolean =>
+  event._tag === "Reported" && event.probe === undefined && isHarmless(event.outcome)
 
 const succeeded = (record: TokenRecord, now: number, fresh: boolean): TokenRecord => {
   const counted = {
@@ -192,10 +201,3 @@ const graver = (a: TokenState, b: TokenState): TokenState => {
 }
 
 const endOf = (state: TokenState) => ("until" in state ? (state.until ?? 0) : 0)
-
-/** The probe is over, if it is `by`'s. */
-export const withoutProbe = (record: TokenRecord, by: string | undefined): TokenRecord => {
-  if (record.probe === undefined || record.probe.by !== by) return record
-  const { probe: _, ...rest } = record
-  return rest
-}

@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import type { Fold } from "../store/Replicas.ts"
 import * as Backoff from "./backoff.ts"
-import { Claim, type Standing } from "./tokenState.ts"
+import { Claim, isFree, withoutClaim } from "./claim.ts"
+import type { Standing } from "./tokenState.ts"
 
 /** A provider as it is stored: only one that was found limited is. */
 export const ProviderRecord = Schema.Struct({
@@ -31,16 +32,16 @@ export const fold: Fold<ProviderRecord, ProviderEvent> = (stored, now, event) =>
   const record = stored ?? { relapses: 0 }
   switch (event._tag) {
     case "Limited":
-      return limited(withoutProbe(record, event.probe), now, event, event.probe !== undefined)
+      return limited(withoutClaim(record, "probe", event.probe), now, event, event.probe !== undefined)
     case "Served":
       // A call that was under way before the limit was met says nothing about it.
       return providerStanding(stored, now) === "out" ? stored : undefined
-    case "ProbeClaimed": {
-      const held = record.probe !== undefined && record.probe.by !== event.claim.by && now < record.probe.until
-      return held || providerStanding(stored, now) !== "due" ? stored : { ...record, probe: event.claim }
-    }
+    case "ProbeClaimed":
+      return isFree(record.probe, event.claim.by, now) && providerStanding(stored, now) === "due"
+        ? { ...record, probe: event.claim }
+        : stored
     case "ProbeReleased":
-      return stored && withoutProbe(stored, event.by)
+      return stored && withoutClaim(stored, "probe", event.by)
   }
 }
 
@@ -48,12 +49,6 @@ export const providerStanding = (record: ProviderRecord | undefined, now: number
   const cooling = record?.cooling
   if (cooling === undefined) return "ready"
   return now < cooling.until ? "out" : cooling.source === "stated" ? "ready" : "due"
-}
-
-const withoutProbe = (record: ProviderRecord, by: string | undefined): ProviderRecord => {
-  if (record.probe === undefined || record.probe.by !== by) return record
-  const { probe: _, ...rest } = record
-  return rest
 }
 
 const limited = (

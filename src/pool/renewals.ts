@@ -6,6 +6,7 @@ import type { Holdings } from "./holdings.ts"
 import type { Renewer } from "./Renewer.ts"
 import type { Secrets } from "./secrets.ts"
 import * as telling from "./telling.ts"
+import { isBarred } from "./tokenState.ts"
 import type { TokenRecord } from "./tokenState.ts"
 
 export interface Renewals {
@@ -57,7 +58,7 @@ export const make = Effect.fnUntraced(function* (options: {
     )
   )
 
-  /** The token, once it is ours to renew; nothing when another has renewed it, or it is gone. */
+  /** The token, once it is ours to renew; nothing when another has renewed it or failed to, or it is gone. */
   const claim: (id: TokenId, generation: number) => Effect.Effect<TokenRecord | undefined> = Effect.fnUntraced(
     function* (id, generation) {
       const until = (yield* Clock.currentTimeMillis) + claimFor
@@ -66,6 +67,7 @@ export const make = Effect.fnUntraced(function* (options: {
         .commit(id, event)
         .pipe(Effect.catch((error) => Effect.map(telling.storeFailed(error), () => holdings.get(id))))
       if (record === undefined || record.generation !== generation) return undefined
+      if (isBarred(record, yield* Clock.currentTimeMillis)) return undefined
       if (record.renewal?.by === process) return record
       yield* Effect.repeat(lookedIn(id, generation), { schedule: lookIn, until: (over) => over })
       return yield* claim(id, generation)
@@ -135,8 +137,8 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const begin = Effect.fnUntraced(function* (id: TokenId, generation: number) {
     const now = yield* Clock.currentTimeMillis
-    const held = holdings.get(id)?.renewalHold
-    if (flights.has(id) || (held !== undefined && now < held.until)) return
+    const record = holdings.get(id)
+    if (flights.has(id) || (record !== undefined && isBarred(record, now))) return
     const stage = { storing: false }
     const fiber = yield* fly(id, generation, stage).pipe(
       Effect.onInterrupt(() => holdings.record(id, now, { _tag: "RenewalReleased", by: process })),

@@ -2,6 +2,7 @@
 import { Clock, Effect } from "effect"
 import type { Desk, Loan } from "./desk.ts"
 import type { Holdings } from "./holdings.ts"
+import { isHarmless } from "./outcomeRules.ts"
 import { providerStanding } from "./providerState.ts"
 import { sharedLimit, togetherWithin } from "./scope.ts"
 import * as telling from "./telling.ts"
@@ -10,6 +11,8 @@ import type { Outcome, TokenEvent } from "./tokenState.ts"
 export interface Settlement {
   /** The call that the loan was for has ended so. Never waits. */
   settle(loan: Loan, outcome: Outcome): Effect.Effect<void>
+  /** The loan has come to nothing before it was used. Never waits. */
+  release(loan: Loan): Effect.Effect<void>
   /** Looks for limits that several processes have met one token each of. */
   readonly inferAll: Effect.Effect<void>
 }
@@ -60,9 +63,17 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     } else if (probesProvider) {
       yield* holdings.settleProvider(provider, { _tag: "ProbeReleased", by: process })
     }
-    if (changesNothing(outcome)) return yield* holdings.record(id, now, reported(outcome))
+    if (isHarmless(outcome)) return yield* holdings.record(id, now, reported(outcome))
     yield* holdings.settle(id, reported(outcome))
     if (outcome._tag === "Throttled") yield* infer(provider, outcome.signature)
+  })
+
+  const release = Effect.fnUntraced(function* (loan: Loan) {
+    const { id, provider } = loan.record
+    const { probesToken, probesProvider } = loan
+    desk.giveBack(loan)
+    if (probesToken) yield* holdings.settle(id, { _tag: "ProbeReleased", by: process })
+    if (probesProvider) yield* holdings.settleProvider(provider, { _tag: "ProbeReleased", by: process })
   })
 
   const inferAll = Effect.gen(function* () {
@@ -77,9 +88,5 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     }
   })
 
-  return { settle, inferAll }
+  return { settle, release, inferAll }
 }
-
-/** The state stays as it is, or becomes better: what is lost by a crash is found out again. */
-const changesNothing = ({ _tag }: Outcome) =>
-  _tag === "Succeeded" || _tag === "UpstreamFault" || _tag === "CallerFault" || _tag === "Abandoned"

@@ -33,7 +33,8 @@ export const choose = <C extends Candidate>(
   }
 }
 
-type Order = (a: Candidate, b: Candidate) => number
+/** Negative when `a` goes first. */
+export type Order = (a: Candidate, b: Candidate) => number
 
 const first = <C extends Candidate>(candidates: ReadonlyArray<C>, order: Order): C | undefined => {
   let chosen: C | undefined
@@ -52,7 +53,7 @@ const byIdleTime: Order = (a, b) => compare(usedAt(a), usedAt(b)) || a.turn - b.
 /** Idle for ever is as idle as idle for ever: infinities have no difference. */
 const compare = (a: number, b: number) => (a === b ? 0 : a - b)
 
-const byPriority: Order = (a, b) => priorityOf[a.record.kind] - priorityOf[b.record.kind] || byIdleTime(a, b)
+export const byPriority: Order = (a, b) => priorityOf[a.record.kind] - priorityOf[b.record.kind] || byIdleTime(a, b)
 
 /** A probe goes first, or a token with a bad record would never have the chance to mend it. */
 const byRecord: Order = (a, b) => Number(b.probe) - Number(a.probe) || standingIn(b) - standingIn(a) || byIdleTime(a, b)

@@ -22,6 +22,10 @@ const limits = Metric.counter("weirgate_provider_limits_total", {
   description: "Limits above the tokens that were inferred, by provider",
   incremental: true
 })
+const retirements = Metric.counter("weirgate_tokens_retired_total", {
+  description: "Acquired tokens forgotten because they were of no more use, by provider",
+  incremental: true
+})
 const storeFailures = Metric.counter("weirgate_pool_store_failures_total", {
   description: "Times the pool had to go on in memory because the store failed",
   incremental: true
@@ -64,6 +68,15 @@ export const limited = (provider: string, tokens: number, until: number | undefi
     Effect.logWarning(`${provider} limits us as a whole: ${tokens} tokens met the same answer at once`).pipe(
       annotated,
       Effect.annotateLogs({ provider, ...(until === undefined ? {} : { until }) })
+    )
+  )
+
+export const retired = ({ id, name, outSince, provider, state }: TokenRecord): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(retirements, { provider }), 1),
+    Effect.logInfo(`token ${id} is forgotten: it has been of no use for long`).pipe(
+      annotated,
+      Effect.annotateLogs({ provider, token: id, name, state: state._tag, outSince })
     )
   )
 

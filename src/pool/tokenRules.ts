@@ -1,14 +1,21 @@
 /** The pure rule by which all that happens to a token moves it from state to state. */
 import type { Fold } from "../store/Replicas.ts"
 import * as Backoff from "./backoff.ts"
-import { active, exhausted, moved, reported, unscathed, withoutProbe } from "./outcomeRules.ts"
-import { type Claim, standingOf, stateAt } from "./tokenState.ts"
+import { isFree, withoutClaim } from "./claim.ts"
+import { active, exhausted, moved, reported, unscathed } from "./outcomeRules.ts"
+import { isSpent } from "./retirement.ts"
+import { isBarred, standingOf, stateAt } from "./tokenState.ts"
 import type { TokenEvent, TokenRecord, TokenState } from "./tokenState.ts"
 
 /** An event about a token that is not there changes nothing: it may have been removed by another process. */
 export const fold: Fold<TokenRecord, TokenEvent> = (stored, now, event) => {
   if (stored === undefined) return event._tag === "Added" ? newRecord(event, now) : undefined
   const record = normalised(stored, now)
+  const next = happened(record, now, event)
+  return next && dated(record, next, now)
+}
+
+const happened = (record: TokenRecord, now: number, event: TokenEvent): TokenRecord | undefined => {
   switch (event._tag) {
     case "Added":
       return added(record, event)
@@ -19,16 +26,18 @@ export const fold: Fold<TokenRecord, TokenEvent> = (stored, now, event) => {
         ? { ...record, probe: event.claim }
         : record
     case "ProbeReleased":
-      return withoutProbe(record, event.by)
+      return withoutClaim(record, "probe", event.by)
     case "RenewalClaimed":
-      return event.generation === record.generation && isFree(record.renewal, event.claim.by, now)
+      return event.generation === record.generation &&
+        isFree(record.renewal, event.claim.by, now) &&
+        !isBarred(record, now)
         ? { ...record, renewal: event.claim }
         : record
     case "Renewed":
       // A person has put another secret in its place meanwhile.
       return event.generation < record.generation ? record : renewed(record, event.secrets)
     case "RenewalReleased":
-      return withoutRenewal(record, event.by)
+      return withoutClaim(record, "renewal", event.by)
     case "RenewalFailed":
       return renewalFailed(record, now, event)
     case "Died":
@@ -45,6 +54,8 @@ export const fold: Fold<TokenRecord, TokenEvent> = (stored, now, event) => {
       return reset(record)
     case "Removed":
       return undefined
+    case "Retired":
+      return isSpent(record, now) ? undefined : record
   }
 }
 
@@ -54,6 +65,7 @@ const newRecord = (event: TokenEvent & { _tag: "Added" }, now: number): TokenRec
   name: event.name,
   kind: event.kind,
   createdAt: now,
+  ...(event.acquired ? { acquired: true } : {}),
   ...event.secrets,
   generation: 0,
   state: active,
@@ -65,16 +77,28 @@ const newRecord = (event: TokenEvent & { _tag: "Added" }, now: number): TokenRec
   relapses: unscathed
 })
 
-/** What was stated to end has ended, and a claim that has run out is none. */
+/** What was stated to end has ended. */
 const normalised = (record: TokenRecord, now: number): TokenRecord => {
   const state = stateAt(record.state, now)
   return state === record.state ? record : { ...record, state }
 }
 
-/** Another token that happens to have this id is left as it is. */
+/** Keeps since when the token has been out of use, whatever other trouble is added to the first. */
+const dated = (record: TokenRecord, next: TokenRecord, now: number): TokenRecord => {
+  if (next.state._tag === "active") {
+    if (next.outSince === undefined) return next
+    const { outSince: _, ...rest } = next
+    return rest
+  }
+  const outSince = record.state._tag === "active" ? now : (record.outSince ?? now)
+  return next.outSince === outSince ? next : { ...next, outSince }
+}
+
+/** Another token that happens to have this id is left as it is. What a person adds is a person's from then on. */
 const added = (record: TokenRecord, event: TokenEvent & { _tag: "Added" }): TokenRecord => {
   if (record.provider !== event.provider || record.name !== event.name) return record
-  const kept = { ...record, kind: event.kind }
+  const { acquired, ...others } = record
+  const kept = { ...others, kind: event.kind, ...(acquired && event.acquired ? { acquired } : {}) }
   if (event.secrets === undefined) return kept
   const { refresh: _r, access: _a, origin: _o, renewal: _n, renewalHold: _h, ...rest } = kept
   return {
@@ -86,18 +110,9 @@ const added = (record: TokenRecord, event: TokenEvent & { _tag: "Added" }): Toke
   }
 }
 
-const isFree = (claim: Claim | undefined, by: string, now: number) =>
-  claim === undefined || claim.by === by || claim.until <= now
-
 const renewed = (record: TokenRecord, secrets: (TokenEvent & { _tag: "Renewed" })["secrets"]): TokenRecord => {
   const { renewal: _n, renewalHold: _h, ...rest } = record
   return { ...rest, ...secrets, generation: record.generation + 1 }
-}
-
-const withoutRenewal = (record: TokenRecord, by: string): TokenRecord => {
-  if (record.renewal === undefined || record.renewal.by !== by) return record
-  const { renewal: _, ...rest } = record
-  return rest
 }
 
 const renewalFailed = (
@@ -111,7 +126,7 @@ const renewalFailed = (
       ? now + Backoff.gap(Backoff.renewal, failures - 1)
       : Backoff.statedEnd(now, now + event.retryAfterMs).until
   const renewalHold = { failures, until: Math.max(until, record.renewalHold?.until ?? 0) }
-  return { ...withoutRenewal(record, event.by), renewalHold }
+  return { ...withoutClaim(record, "renewal", event.by), renewalHold }
 }
 
 const quotaNoted = (

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import type { QuotaReport } from "../domain/Token.ts"
 import { TokenId, TokenKind } from "../domain/Token.ts"
 import { Sealed } from "../store/Vault.ts"
+import { Claim } from "./claim.ts"
 
 /** Why a token is out of use and until when (epoch ms). What was guessed, not stated, is probed with growing gaps. */
 export const TokenState = Schema.Union([
@@ -42,10 +43,6 @@ export type Outcome =
   /** The caller left before it was known. */
   | { readonly _tag: "Abandoned" }
 
-/** Work on a token that only one process may do at a time. Void after `until`, so that a process that died blocks nobody. */
-export const Claim = Schema.Struct({ by: Schema.String, until: Schema.Finite })
-export type Claim = typeof Claim.Type
-
 /** How often in a row it was taken out of use on a guess, by cause: each makes the next gap longer. */
 const Relapses = Schema.Struct({ quota: Schema.Int, trouble: Schema.Int, unreliable: Schema.Int })
 
@@ -56,6 +53,8 @@ export const TokenRecord = Schema.Struct({
   name: Schema.String,
   kind: TokenKind,
   createdAt: Schema.Finite,
+  /** The acquirer made it, so it may be forgotten; absent when a person added it. */
+  acquired: Schema.optionalKey(Schema.Boolean),
   refresh: Schema.optionalKey(Sealed),
   access: Schema.optionalKey(Schema.Struct({ sealed: Sealed, expiresAt: Schema.optionalKey(Schema.Finite) })),
   /** The secret it was added with. Adding it again must not undo a rotation. */
@@ -63,6 +62,8 @@ export const TokenRecord = Schema.Struct({
   /** Grows with each new secret, so that what is said of an old one is not held against a new one. */
   generation: Schema.Int,
   state: TokenState,
+  /** Since when it has not been active; absent while it is. */
+  outSince: Schema.optionalKey(Schema.Finite),
   served: Schema.Int,
   succeeded: Schema.Int,
   failed: Schema.Int,
@@ -114,6 +115,7 @@ export type TokenEvent =
       readonly provider: string
       readonly name: string
       readonly kind: TokenKind
+      readonly acquired?: boolean
       /** Absent when the secret is the one it was added with before. */
       readonly secrets?: Secrets & { readonly origin?: Sealed }
     }
@@ -141,6 +143,8 @@ export type TokenEvent =
   | { readonly _tag: "Enabled" }
   | { readonly _tag: "Reset" }
   | { readonly _tag: "Removed" }
+  /** It is forgotten, if it is still of no use to anyone. */
+  | { readonly _tag: "Retired" }
 
 /** What a person may see of a token. */
 export interface TokenView {
@@ -195,8 +199,11 @@ export const accessIsValid = (record: TokenRecord, now: number): boolean =>
 export const hasEnded = (record: TokenRecord, now: number): boolean =>
   record.refresh === undefined && record.access !== undefined && !accessIsValid(record, now)
 
-const mayRenew = (record: TokenRecord, now: number): boolean =>
-  record.refresh !== undefined && (record.renewalHold === undefined || record.renewalHold.until <= now)
+/** A renewal has failed just now, and none is tried yet. */
+export const isBarred = ({ renewalHold }: TokenRecord, now: number): boolean =>
+  renewalHold !== undefined && now < renewalHold.until
+
+const mayRenew = (record: TokenRecord, now: number): boolean => record.refresh !== undefined && !isBarred(record, now)
 
 /** Whether a token may be lent, its secrets considered. */
 export const standing = (record: TokenRecord, now: number): Standing =>

@@ -1,6 +1,7 @@
 /** How a person or a test looks into the sandbox and steers it: everything under `/_sandbox`. */
-import { Effect, Option, Result, Schema, SchemaIssue } from "effect"
+import { Effect, Option, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { firstIssue } from "../domain/firstIssue.ts"
 import type { SandboxCredentials } from "./credentials.ts"
 import { Faults, mostFaults } from "./Faults.ts"
 import type { ActiveFault, Fault } from "./faultList.ts"
@@ -30,14 +31,13 @@ export const controlRoutes = HttpRouter.use(
       const request = yield* HttpServerRequest.HttpServerRequest
       const read = yield* Effect.result(request.json)
       if (Result.isFailure(read)) return refused("body", "the body is not JSON")
-      const { prefix, wanted } = listIn(read.success)
+      const { wanted, within } = listIn(read.success)
       const decoded: Array<Fault> = []
       for (const [index, fault] of wanted.entries()) {
         const result = yield* Effect.result(decodeFault(fault))
         if (Result.isFailure(result)) {
-          const { issues } = formatIssues(result.failure.issue)
-          const path = [...prefix(index), ...(issues[0]?.path ?? []).map((key) => `${String(key)}`)]
-          return refused(path.join(".") || "body", issues[0]?.message ?? "not a fault")
+          const { field, reason } = firstIssue(result.failure.issue, within(index))
+          return refused(field === "" ? "body" : field, reason)
         }
         decoded.push(result.success)
       }
@@ -76,12 +76,12 @@ const refused = (field: string, message: string) => json({ error: { field, messa
 /** A single fault, a list of them, or an object that holds the list. */
 const listIn = (
   body: unknown
-): { readonly wanted: ReadonlyArray<unknown>; readonly prefix: (index: number) => ReadonlyArray<string> } => {
-  if (Array.isArray(body)) return { wanted: body.slice(0, mostFaults + 1), prefix: (index) => [`${index}`] }
+): { readonly wanted: ReadonlyArray<unknown>; readonly within: (index: number) => ReadonlyArray<PropertyKey> } => {
+  if (Array.isArray(body)) return { wanted: body.slice(0, mostFaults + 1), within: (index) => [index] }
   const { faults } = Option.getOrElse(decodeWrapped(body), () => ({ faults: undefined }))
   return faults === undefined
-    ? { wanted: [body], prefix: () => [] }
-    : { wanted: faults.slice(0, mostFaults + 1), prefix: (index) => ["faults", `${index}`] }
+    ? { wanted: [body], within: () => [] }
+    : { wanted: faults.slice(0, mostFaults + 1), within: (index) => ["faults", index] }
 }
 
 const decodeWrapped = Schema.decodeUnknownOption(Schema.Struct({ faults: Schema.Array(Schema.Unknown) }))
@@ -90,8 +90,6 @@ const decodeWrapped = Schema.decodeUnknownOption(Schema.Struct({ faults: Schema.
 const decodeFault = Schema.decodeUnknownEffect(WarpFault, { onExcessProperty: "error" })
 
 const encodeFault = Schema.encodeSync(WarpFault)
-
-const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** A fault as it was set, and what is left of it. */
 const shown = ({ fault, left, skip }: ActiveFault) => ({ ...encodeFault(fault), times: left, skip })

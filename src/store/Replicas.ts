@@ -3,8 +3,8 @@
  * record a moment later, through the same pure function. So the hot path never waits for a disk, and what several
  * processes observe adds up instead of overwriting.
  */
-import { Clock, Duration, Effect, Schedule, Semaphore } from "effect"
-import type { Scope } from "effect"
+import { Clock, Effect, Result, Schedule, Semaphore } from "effect"
+import type { Duration, Scope } from "effect"
 import { type Collection, Store, type StoreUnavailable } from "./Store.ts"
 
 /** The pure rule of a record: `undefined` before it exists and after it is removed. */
@@ -25,7 +25,7 @@ export interface Replicas<A, E> {
   readonly sync: Effect.Effect<void, StoreUnavailable>
 }
 
-/** Most events kept for one record while the store is away; beyond it the oldest are given up. */
+/** Most expendable events kept for one record while the store is away; beyond it the oldest of them is given up. */
 const maxPending = 10_000
 
 interface Pending<E> {
@@ -33,13 +33,23 @@ interface Pending<E> {
   readonly event: E
 }
 
-/** Loads the collection, and stores what is pending every `flushEvery` (default 1 second) and when the scope closes. */
-export const make = Effect.fnUntraced(function* <A, E>(options: {
+export interface ReplicasOptions<A, E> {
   readonly collection: Collection<A>
   readonly fold: Fold<A, E>
+  /** Default 1 second. */
   readonly flushEvery?: Duration.Input
-}): Effect.fn.Return<Replicas<A, E>, StoreUnavailable, Store | Scope.Scope> {
-  const { collection, fold } = options
+  /**
+   * Whether an event may be given up when the store is away for long (default: any). What may not be is kept, however many
+   * there are.
+   */
+  readonly expendable?: (event: E) => boolean
+}
+
+/** Loads the collection, and stores what is pending every `flushEvery` and when the scope closes. */
+export const make = Effect.fnUntraced(function* <A, E>(
+  options: ReplicasOptions<A, E>
+): Effect.fn.Return<Replicas<A, E>, StoreUnavailable, Store | Scope.Scope> {
+  const { collection, fold, expendable = () => true } = options
   const store = yield* Store
   // One flush at a time: two would store the same pending events twice.
   const flushing = yield* Semaphore.make(1)
@@ -58,7 +68,11 @@ export const make = Effect.fnUntraced(function* <A, E>(options: {
     settle(key, fold(local.get(key), now, event))
     const events = pending.get(key)
     if (events === undefined) pending.set(key, [{ now, event }])
-    else if (events.push({ now, event }) > maxPending) events.shift()
+    else if (events.push({ now, event }) > maxPending) giveUpOne(events)
+  }
+  const giveUpOne = (events: Array<Pending<E>>) => {
+    const oldest = events.findIndex(({ event }) => expendable(event))
+    if (oldest >= 0) events.splice(oldest, 1)
   }
 
   // Uninterruptible: between the store's write and our taking it over, an event would be lost or stored twice.
@@ -74,13 +88,19 @@ export const make = Effect.fnUntraced(function* <A, E>(options: {
         })
         .pipe(
           Effect.map((stored) => settle(key, foldAll(stored, pending.get(key) ?? []))),
-          Effect.tapError(() =>
-            Effect.sync(() => pending.set(key, [...events, ...(pending.get(key) ?? [])].slice(-maxPending)))
-          )
+          Effect.tapError(() => Effect.sync(() => pending.set(key, [...events, ...(pending.get(key) ?? [])])))
         )
     }).pipe(Effect.uninterruptible)
 
-  const flushPending = Effect.suspend(() => Effect.forEach([...pending.keys()], flush, { discard: true }))
+  /** Each record by itself: one that cannot be stored must not keep the others from it. */
+  const flushPending = Effect.gen(function* () {
+    let failure: StoreUnavailable | undefined
+    for (const key of [...pending.keys()]) {
+      const flushed = yield* Effect.result(flush(key))
+      if (Result.isFailure(flushed)) failure ??= flushed.failure
+    }
+    if (failure !== undefined) return yield* failure
+  })
 
   const sync = Effect.gen(function* () {
     yield* flushPending

@@ -31,8 +31,8 @@ const migrations = [
    CREATE INDEX journal_by_name ON journal (name, seq);`
 ]
 
-/** How long one statement may hold up the process while another process writes; then it waits without holding it up. */
-const busyTimeout = 50
+/** Milliseconds one statement may hold up the process while another writes; `busy` waits without holding it up. */
+const busyTimeout = 2
 
 /** Waits for other writers for about five seconds in all. */
 export const busy = Schedule.spaced("20 millis").pipe(
@@ -77,13 +77,13 @@ const open = (filename: string) =>
 const inspect = (filename: string) => {
   const db = new DatabaseSync(filename, { readOnly: true, timeout: 5_000 })
   try {
+    // In one transaction: another process may be making the file at this moment.
+    db.exec("BEGIN")
     const version = pragma(db, "user_version")
     const owner = pragma(db, "application_id")
     const tables = db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"]
     if (owner !== applicationId && !(owner === 0 && tables === 0)) throw new Error("it belongs to another program")
-    if (version > migrations.length) {
-      throw new Error(`it was written by a newer version (schema ${version}, this program knows ${migrations.length})`)
-    }
+    refuseNewer(version)
     const verdict = db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"]
     if (verdict !== "ok") throw new Error(`it is damaged (${String(verdict)})`)
   } finally {
@@ -91,9 +91,17 @@ const inspect = (filename: string) => {
   }
 }
 
+const refuseNewer = (version: number) => {
+  if (version > migrations.length) {
+    throw new Error(`it was written by a newer version (schema ${version}, this program knows ${migrations.length})`)
+  }
+}
+
 const migrate = (db: DatabaseSync) => {
   db.exec("BEGIN IMMEDIATE")
   const version = pragma(db, "user_version")
+  // A newer program may have opened it since it was looked at.
+  refuseNewer(version)
   for (const migration of migrations.slice(version)) db.exec(migration)
   db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}; COMMIT`)
 }

@@ -153,6 +153,6 @@ const memory = (): Backend => {
       }),
     append: (journal, keep, entries) =>
       Effect.sync(() => void journals.set(journal, [...(journals.get(journal) ?? []), ...entries].slice(-keep))),
-    recent: (journal, limit) => Effect.sync(() => (journals.get(journal) ?? []).slice(-limit).toReversed())
+    recent: (journal, limit) => Effect.sync(() => (journals.get(journal) ?? []).toReversed().slice(0, limit))
   }
 }

@@ -123,7 +123,8 @@ const parseKey = (key: Redacted.Redacted, source: string) =>
   Effect.suspend(() => {
     const text = Redacted.value(key).trim()
     const bytes = Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? "hex" : "base64")
-    return bytes.length === keyLength
+    // Node's decoder passes over what is not base64.
+    return bytes.length === keyLength && /^[\w+/-]+=*$/.test(text)
       ? Effect.succeed(bytes)
       : Effect.fail(new MasterKeyInvalid({ source, reason: "expected 64 hexadecimal digits or base64 of 32 bytes" }))
   })
@@ -134,6 +135,13 @@ const keyFile = Effect.fnUntraced(function* (filename: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   if (!(yield* fs.exists(filename))) {
+    // A new key could open nothing of what is there, and would lie in the way of the right one.
+    if ((yield* Store.use((store) => store.get(checks, "check"))) !== undefined) {
+      return yield* new MasterKeyInvalid({
+        source: filename,
+        reason: "the file is missing, and the database was sealed with the key it held"
+      })
+    }
     yield* fs.makeDirectory(path.dirname(filename), { recursive: true, mode: 0o700 })
     const key = Buffer.from(yield* randomKey).toString("base64url")
     const draft = `${filename}.${Buffer.from(yield* randomKey)

@@ -4,7 +4,7 @@ import { Store } from "../store/Store.ts"
 import { Vault } from "../store/Vault.ts"
 import { ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
 
-export { ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
+export { type ScriptedCall, type ScriptedFailures, ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
 
 /** A memory store, a vault with a key of its own, and a scripted upstream: all that the broker's layers stand on. */
 export const layer = (options: ScriptedWarpOptions = {}) =>

@@ -1,6 +1,5 @@
 /** Serves one model request: lends a token, spends it, and moves to the next when that is the remedy. */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Schedule, Schema, Scope, Stream } from "effect"
-import type { Pull } from "effect"
 import { Acquisition } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
@@ -24,9 +23,10 @@ export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
 
 export type CompletionFailure = CallFailure | NoCapacity
 
-/** An answer whose first event has arrived: from here on a failure can only end the stream. */
+/** An answer. A streamed one has begun: from here on a failure can only end it. A whole one has been read to its end. */
 export interface Completion {
   readonly token: TokenId
+  /** How many upstream calls it took. */
   readonly attempts: number
   readonly events: Stream.Stream<ChatEvent, CallFailure>
 }
@@ -41,7 +41,8 @@ export class Completions extends Context.Service<
   Completions,
   {
     /**
-     * Waits until the first event of an answer has come, over as many tokens as it takes. The lease and the upstream call
+     * Waits until the first event of a streamed answer has come, or the whole of another, over as many tokens as it takes. The
+     * lease and the upstream call
      * are held by the scope; closing it, or interruption in any phase, aborts the call and gives everything back.
      */
     complete(request: ChatRequest, caller: string): Effect.Effect<Completion, CompletionFailure, Scope.Scope>
@@ -73,15 +74,24 @@ export class Completions extends Context.Service<
         )
       }
 
-      /** Sends it with one token and waits for the first event. */
-      const open = Effect.fnUntraced(function* (request: ChatRequest, lease: Lease, access: Lease["access"]) {
+      /**
+       * Sends it with one token and waits for the first event; for the whole answer, when the caller gets it in one piece:
+       * until something has been sent, another token can still mend what breaks.
+       */
+      const open = Effect.fnUntraced(function* ({ request, count }: Job, lease: Lease, access: Lease["access"]) {
+        count()
         const startedAt = yield* Clock.currentTimeMillis
         const stream = yield* warp.chat(request, { id: lease.id, access })
         const pull = yield* Stream.toPull(stream)
         const first = yield* pull.pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(cut)))
         const latencyMs = (yield* Clock.currentTimeMillis) - startedAt
         yield* Metric.update(firstEvent, latencyMs)
-        return { first, pull, latencyMs }
+        const rest = Stream.fromPull(Effect.succeed(pull))
+        const events = Stream.concat(
+          Stream.fromArray(first),
+          request.stream === true ? rest : Stream.fromArray(yield* Stream.runCollect(rest))
+        )
+        return { events, latencyMs }
       })
 
       const settle = Effect.fnUntraced(function* (lease: Lease, access: Lease["access"], failure: CallFailure) {
@@ -101,39 +111,35 @@ export class Completions extends Context.Service<
         yield* quotaWatch.served({ id: lease.id, access })
       })
 
-      /** The answer, with how it ends reported on the token. */
-      const watched = (
-        { first, pull, latencyMs }: { readonly first: Events; readonly pull: EventPull; readonly latencyMs: number },
-        lease: Lease,
-        access: Lease["access"]
-      ): Stream.Stream<ChatEvent, CallFailure> =>
-        Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull))).pipe(
+      /** One token's try, with how it ends reported on it. */
+      const attempt = Effect.fnUntraced(function* (job: Job, lease: Lease) {
+        let { access } = lease
+        const { events, latencyMs } = yield* open(job, lease, access).pipe(
+          Effect.catchTag("AccessRejected", (rejected) =>
+            lease.renew.pipe(
+              Effect.mapError(() => rejected),
+              Effect.tap((renewed) => Effect.sync(() => void (access = renewed))),
+              Effect.flatMap((renewed) => open(job, lease, renewed))
+            )
+          ),
+          Effect.tapError((failure) => settle(lease, access, failure))
+        )
+        return events.pipe(
           Stream.tap((event) => (event._tag === "Finished" ? succeeded(lease, access, latencyMs) : Effect.void)),
           Stream.tapError((failure) => settle(lease, access, failure))
         )
+      })
 
       /** Goes over the tokens until one serves or the failure is not one that another token can mend. */
-      const serve = Effect.fnUntraced(function* (request: ChatRequest, caller: string, counted: () => number) {
+      const serve = Effect.fnUntraced(function* (job: Job) {
         const exclude = new Set<TokenId>()
         const parent = yield* Effect.scope
         while (true) {
           const scope = yield* Scope.fork(parent)
           const served = yield* Effect.gen(function* () {
-            const lease = yield* leaseOrAcquire(exclude, caller)
+            const lease = yield* leaseOrAcquire(exclude, job.caller)
             exclude.add(lease.id)
-            let access = lease.access
-            const attempts = counted()
-            const opened = yield* open(request, lease, access).pipe(
-              Effect.catchTag("AccessRejected", (rejected) =>
-                lease.renew.pipe(
-                  Effect.mapError(() => rejected),
-                  Effect.tap((renewed) => Effect.sync(() => void (access = renewed))),
-                  Effect.flatMap((renewed) => open(request, lease, renewed))
-                )
-              ),
-              Effect.tapError((failure) => settle(lease, access, failure))
-            )
-            return { token: lease.id, attempts, events: watched(opened, lease, access) }
+            return { token: lease.id, events: yield* attempt(job, lease) }
           }).pipe(
             Scope.provide(scope),
             Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
@@ -154,10 +160,10 @@ export class Completions extends Context.Service<
         complete: Effect.fn("Completions.complete")(
           function* (request, caller) {
             let attempts = 0
-            return yield* Effect.retry(
-              serve(request, caller, () => ++attempts),
-              ($) => $(patience).pipe(Schedule.while(({ input }) => input._tag === "UpstreamUnavailable"))
+            const served = yield* Effect.retry(serve({ request, caller, count: () => void attempts++ }), ($) =>
+              $(patience).pipe(Schedule.while(({ input }) => input._tag === "UpstreamUnavailable"))
             )
+            return { ...served, attempts }
           },
           Effect.tapError((failure) => Metric.update(Metric.withAttributes(refused, { reason: failure._tag }), 1)),
           Effect.annotateLogs({ service: "Completions" })
@@ -165,6 +171,13 @@ export class Completions extends Context.Service<
       })
     })
   )
+}
+
+interface Job {
+  readonly request: ChatRequest
+  readonly caller: string
+  /** Counts an upstream call. */
+  readonly count: () => void
 }
 
 const provider = "warp"
@@ -180,9 +193,6 @@ const mendedByAnotherToken = (failure: CompletionFailure) =>
   failure._tag === "AccessRejected" ||
   failure._tag === "AccountBlocked" ||
   failure._tag === "Throttled"
-
-type Events = readonly [ChatEvent, ...Array<ChatEvent>]
-type EventPull = Pull.Pull<Events, CallFailure>
 
 const cut = new UpstreamUnavailable({ provider, reason: "cut", detail: "the answer ended before it began" })
 

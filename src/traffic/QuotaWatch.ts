@@ -1,5 +1,5 @@
 /** Asks the upstream, beside the traffic, how much quota its tokens have left; its word outranks every guess. */
-import { Clock, Context, Duration, Effect, Layer, Queue } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Layer, Queue } from "effect"
 import type { Redacted } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { TokenId } from "../domain/Token.ts"
@@ -27,27 +27,27 @@ export class QuotaWatch extends Context.Service<
       const pool = yield* TokenPool
       const predictor = yield* Predictor
       const questions = yield* Queue.sliding<Question>(mostQuestions)
-      const askedAt = new Map<TokenId, number>()
+      const asked = new Map<TokenId, { readonly at: number }>()
 
       const ask = Effect.fnUntraced(
         function* ({ id, access }: Question) {
-          const asked = askedAt.get(id)
+          const question = asked.get(id)
           const report = yield* warp.quota({ id, access })
           // Asked again meanwhile, so refused meanwhile: what was true before it would bring a used-up token back.
-          if (askedAt.get(id) !== asked) return
+          if (asked.get(id) !== question) return
           yield* pool.noteQuota(id, report)
           yield* predictor.noteQuota(id, report)
         },
-        Effect.catch((failure) => Effect.logDebug(`the quota is not known: ${failure.message}`)),
+        Effect.catchCause((cause) => Effect.logDebug("the quota is not known", Cause.pretty(cause))),
         Effect.annotateLogs({ service: "QuotaWatch" })
       )
       yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(questions), ask)))
 
       const enqueue = Effect.fnUntraced(function* (question: Question, notWithin: number) {
         const now = yield* Clock.currentTimeMillis
-        if (now - (askedAt.get(question.id) ?? Number.NEGATIVE_INFINITY) < notWithin) return
-        if (askedAt.size >= mostRemembered) askedAt.clear()
-        askedAt.set(question.id, now)
+        if (now - (asked.get(question.id)?.at ?? Number.NEGATIVE_INFINITY) < notWithin) return
+        if (asked.size >= mostRemembered) asked.clear()
+        asked.set(question.id, { at: now })
         yield* Queue.offer(questions, question)
       })
 

@@ -145,7 +145,10 @@ const make = Effect.fnUntraced(function* (options: WarpOptions) {
     return yield* withProxy(urls, attempt).pipe(observe.call("refresh"))
   })
 
-  /** The connection lives in a scope of its own, so that it does not outlast a call that failed, or the stream. */
+  /**
+   * The connection lives in a scope of its own, so that it does not outlast a call that failed, or the scope that the stream
+   * is read in: a stream that is complete reads what is left of the connection when that closes.
+   */
   const open = Effect.fnUntraced(function* (
     body: Uint8Array,
     token: { readonly id: TokenId; readonly access: Redacted.Redacted }
@@ -167,8 +170,15 @@ const make = Effect.fnUntraced(function* (options: WarpOptions) {
       Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
       observe.call("chat")
     )
-    return chatEvents(response.stream, { provider, token: token.id, idle }).pipe(
-      Stream.onExit((exit) => Effect.andThen(Scope.close(scope, exit), observe.ended("stream", exit)))
+    return Stream.unwrap(
+      Effect.as(
+        Effect.addFinalizer((exit) => Scope.close(scope, exit)),
+        chatEvents(response.stream, { provider, token: token.id, idle })
+      )
+    ).pipe(
+      Stream.onExit((exit) =>
+        Effect.andThen(Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void, observe.ended("stream", exit))
+      )
     )
   })
 

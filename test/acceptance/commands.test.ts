@@ -47,8 +47,12 @@ describe("the command line", () => {
         writeFileSync(file, "at,cause,caller,error\n2025-10-13T14:36:06.582Z,manual,me,why\nyesterday,manual,me,why\n")
         const { code, output } = yield* ran(["replay", file])
         assert.strictEqual(code, 1)
-        assert.match(output, /at/)
-        assert.match(output, /2|3/)
+        assert.include(output, file)
+        assert.match(output, /\[3\]\["at"\]/)
+        writeFileSync(file, "at,cause,caller,error\n")
+        assert.include((yield* ran(["replay", file])).output, "there is no demand in it")
+        writeFileSync(file, "at,cause,caller,error\n1969-01-01T00:00:00Z,a,b,c\n2025-01-01T00:00:00Z,a,b,c\n")
+        assert.include((yield* ran(["replay", file])).output, "31 days")
       }),
     30_000
   )
@@ -66,6 +70,52 @@ describe("the command line", () => {
         assert.strictEqual(status.code, 0, status.output)
         assert.match(status.output, /warp +1 of 3 +1 of 20 +0 +in /)
         assert.match(status.output, /command line +upstream +token/)
+      }),
+    60_000
+  )
+
+  it.live(
+    "keeps a configured upstream's tokens from the sandbox, and lets a person disable, reset and remove one",
+    () =>
+      Effect.gen(function* () {
+        const { env, sandbox } = yield* stage
+        const upstream = yield* started(["sandbox"], { ...env, WEIRGATE_SANDBOX_SEED: "the real one" })
+        yield* ready(`${sandbox}/_sandbox/credentials`)
+        const { firebaseApiKey, refreshToken } = (yield* get(`${sandbox}/_sandbox/credentials`)).json
+        const file = join(env.WEIRGATE_DATA, "config.json")
+        const urls = { baseUrl: sandbox, identityUrl: sandbox, tokenUrl: sandbox }
+        const mine = { name: "mine", provider: "warp", kind: "personal", refreshToken: { env: "MINE" } }
+        writeFileSync(file, JSON.stringify({ warp: { ...urls, firebaseApiKey: { env: "KEY" } }, tokens: [mine] }))
+        const configured = { ...env, WEIRGATE_CONFIG: file, KEY: firebaseApiKey, MINE: refreshToken }
+        const served = (extra: Record<string, string>) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const url = `http://127.0.0.1:${extra["WEIRGATE_PORT"]}`
+              const server = yield* started(["serve"], extra)
+              yield* ready(`${url}/readyz`)
+              const body = { model: "auto", messages: [{ role: "user", content: "hi" }] }
+              assert.strictEqual((yield* post(`${url}/v1/chat/completions`, body)).status, 200)
+              yield* server.signal("SIGTERM")
+            })
+          )
+        yield* served(configured)
+        yield* served({ ...env, WEIRGATE_SANDBOX_PORT: String(yield* freePort) })
+        const status = (yield* ran(["status"], configured)).output
+        assert.match(status, /mine +warp +personal +active +1 /)
+        assert.notInclude(status, "sandbox-")
+
+        assert.strictEqual((yield* ran(["token", "disable", "mine"], configured)).code, 0)
+        assert.match(
+          (yield* ran(["status"], configured)).output,
+          /mine +warp +personal +disabled: disabled by a person/
+        )
+        assert.strictEqual((yield* ran(["token", "reset", "mine"], configured)).code, 0)
+        assert.match((yield* ran(["status"], configured)).output, /mine +warp +personal +active/)
+        assert.strictEqual((yield* ran(["token", "remove", "mine"], configured)).code, 0)
+        const gone = yield* ran(["token", "remove", "mine"], configured)
+        assert.strictEqual(gone.code, 1)
+        assert.include(gone.output, "there is no token mine; there is none")
+        yield* upstream.signal("SIGTERM")
       }),
     60_000
   )
@@ -91,8 +141,22 @@ describe("the command line", () => {
         yield* refused({ WEIRGATE_CONFIG: file }, file, "acquisition.preset")
         writeFileSync(file, JSON.stringify({ server: { apiKeys: [{ env: "NO_SUCH_KEY" }] } }))
         yield* refused({ WEIRGATE_CONFIG: file }, "server.apiKeys[0].env", "NO_SUCH_KEY")
-        writeFileSync(join(env.WEIRGATE_DATA, "weirgate.db"), "no database".repeat(1_000))
-        yield* refused({}, "weirgate.db", "left untouched")
+        writeFileSync(join(env.WEIRGATE_DATA, "sandbox.db"), "no database".repeat(1_000))
+        yield* refused({}, "sandbox.db", "left untouched")
+      }),
+    60_000
+  )
+
+  it.live(
+    "says who is in the way when its port is taken",
+    () =>
+      Effect.gen(function* () {
+        const { env, url } = yield* stage
+        yield* started(["serve"], env)
+        yield* ready(`${url}/readyz`)
+        const { code, output } = yield* ran(["serve"], env)
+        assert.strictEqual(code, 1)
+        assert.match(output, new RegExp(`cannot listen on 127.0.0.1:${env.WEIRGATE_PORT} .*WEIRGATE_PORT.*EADDRINUSE`))
       }),
     60_000
   )
@@ -143,6 +207,39 @@ describe("the command line", () => {
         assert.strictEqual(late._tag, "Failure")
         assert.strictEqual((yield* Fiber.join(underWay)).status, 200)
         assert.strictEqual(yield* Fiber.join(exited), 0)
+      }),
+    60_000
+  )
+
+  it.live(
+    "tells those that are still under way when the drain is over, before and in their stream",
+    () =>
+      Effect.gen(function* () {
+        const { env, url, sandbox } = yield* stage
+        const file = join(env.WEIRGATE_DATA, "config.json")
+        writeFileSync(file, JSON.stringify({ server: { drain: "1 second" } }))
+        const server = yield* started(["serve"], { ...env, WEIRGATE_CONFIG: file })
+        yield* ready(`${url}/readyz`)
+        const ask = (stream: boolean) =>
+          Effect.forkChild(
+            post(`${url}/v1/chat/completions`, {
+              model: "auto",
+              stream,
+              messages: [{ role: "user", content: "hi" }]
+            }),
+            { startImmediately: true }
+          )
+        yield* post(`${sandbox}/_sandbox/faults`, { call: "ai", kind: "stall", afterEvents: 4, times: null })
+        const [whole, streamed] = [yield* ask(false), yield* ask(true)]
+        yield* Effect.sleep("300 millis")
+        yield* server.signal("SIGTERM")
+        const refused = yield* Fiber.join(whole)
+        assert.strictEqual(refused.status, 503)
+        assert.strictEqual(refused.json.error.code, "shutting_down")
+        const { status, text } = yield* Fiber.join(streamed)
+        assert.strictEqual(status, 200)
+        assert.match(text, /"code":"shutting_down"/)
+        assert.notInclude(text, "[DONE]")
       }),
     60_000
   )

@@ -67,6 +67,13 @@ describe("the HTTP surface", () => {
     })
   )
 
+  it.live("answers a path that cannot be decoded as one that is not there", () =>
+    Effect.gen(function* () {
+      const { url } = yield* running()
+      assert.strictEqual((yield* raw(`${url}/%E0%A4%A`, {})).status, 404)
+    })
+  )
+
   it.live("names the field that is wrong, and takes what it does not know", () =>
     Effect.gen(function* () {
       const { url, chat } = yield* running()
@@ -82,6 +89,7 @@ describe("the HTTP surface", () => {
         ],
         [{ model: "auto", messages: [{ role: "user", content: "hi" }], stream: "yes" }, "stream"],
         [{ model: "auto", messages: [{ role: "user", content: "hi" }], n: 2 }, "n"],
+        [{ model: "auto", messages: [{ role: "system", content: "only" }] }, "messages"],
         ["{nope", null],
         ["[]", null]
       ]

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Redacted } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { AcquisitionRequest } from "../../src/acquisition/Acquisition.ts"
 import type { Verdict } from "../../src/acquisition/decision.ts"
@@ -14,13 +14,7 @@ const request = (change: Partial<AcquisitionRequest> = {}): AcquisitionRequest =
   ...change
 })
 const id = TokenId.make("t1")
-const token = {
-  id,
-  provider: "warp",
-  kind: "anonymous",
-  access: Redacted.make("synthetic"),
-  expiresAt: undefined
-} as const
+const token = { id, provider: "warp", kind: "anonymous" } as const
 const step = "upstream"
 const answered: Verdict = { step, answer: "token", reason: "made", token, inputs: {} }
 const failed: Verdict = { step, answer: "failed", reason: "synthetic", inputs: {} }
@@ -36,14 +30,14 @@ describe("Dedup", () => {
   it.effect("tells how the same request ended, until 300 seconds after it began", () =>
     Effect.gen(function* () {
       const dedup = yield* process
-      assert.isUndefined(yield* dedup.look(request()))
+      assert.deepStrictEqual(yield* dedup.look(request()), { earlier: undefined, elsewhere: undefined })
       yield* dedup.registered(request(), Effect.succeed(answered))
       yield* TestClock.adjust(299_999)
-      const earlier = yield* dedup.look(request({ errorContext: "No token for WARP" }))
-      assert.strictEqual(earlier?.ending._tag, "Answered")
-      assert.isUndefined(yield* dedup.look(request({ caller: "bob" })))
+      const { earlier } = yield* dedup.look(request({ errorContext: "No token for WARP" }))
+      assert.deepStrictEqual(earlier, { ending: { _tag: "Answered", token: id }, timeLeft: Duration.millis(1) })
+      assert.isUndefined((yield* dedup.look(request({ caller: "bob" }))).earlier)
       yield* TestClock.adjust(1)
-      assert.isUndefined(yield* dedup.look(request()))
+      assert.isUndefined((yield* dedup.look(request())).earlier)
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
@@ -54,27 +48,32 @@ describe("Dedup", () => {
       yield* dedup.registered(request({ caller: "denied" }), Effect.succeed(denied))
       const stopped = yield* background(dedup.registered(request({ caller: "stops" }), Effect.never))
       yield* Fiber.interrupt(stopped)
-      assert.strictEqual((yield* dedup.look(request({ caller: "fails" })))?.ending._tag, "Failed")
-      assert.isUndefined(yield* dedup.look(request({ caller: "denied" })))
-      assert.isUndefined(yield* dedup.look(request({ caller: "stops" })))
+      const ending = (caller: string) =>
+        Effect.map(dedup.look(request({ caller })), ({ earlier }) => earlier?.ending._tag)
+      assert.strictEqual(yield* ending("fails"), "Failed")
+      assert.isUndefined(yield* ending("denied"))
+      assert.isUndefined(yield* ending("stops"))
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
-  it.effect("waits for the same request at work in another process, and tells how it ended", () =>
+  it.effect("sees work of another process, waits for its end, and tells how it ended", () =>
     Effect.gen(function* () {
       const [a, b] = [yield* process, yield* process]
       const gate = yield* Deferred.make<Verdict>()
       yield* background(a.registered(request(), Deferred.await(gate)))
-      const looking = yield* background(b.look(request()))
-      const elsewhere = yield* background(b.awaitElsewhere("warp"))
+      const { earlier, elsewhere } = yield* b.look(request())
+      assert.isUndefined(earlier)
+      assert.strictEqual(elsewhere?.as, "same")
+      assert.strictEqual((yield* b.look(request({ caller: "bob" }))).elsewhere?.as, "other")
+      const waiting = yield* background(b.awaitElsewhere("warp", elsewhere?.id ?? ""))
       yield* TestClock.adjust("1 minute")
-      assert.isUndefined(looking.pollUnsafe())
+      assert.isUndefined(waiting.pollUnsafe())
       yield* Deferred.succeed(gate, answered)
       yield* TestClock.adjust(250)
-      const earlier = yield* Fiber.join(looking)
-      assert.deepStrictEqual(earlier?.ending, { _tag: "Answered", token: id })
-      assert.isTrue(yield* Fiber.join(elsewhere))
-      assert.isFalse(yield* b.awaitElsewhere("warp"))
+      yield* Fiber.join(waiting)
+      const after = yield* b.look(request())
+      assert.deepStrictEqual(after.earlier?.ending, { _tag: "Answered", token: id })
+      assert.isUndefined(after.elsewhere)
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
@@ -82,20 +81,20 @@ describe("Dedup", () => {
     Effect.gen(function* () {
       const [a, b] = [yield* process, yield* process]
       yield* background(a.registered(request(), Effect.never))
-      const looking = yield* background(b.look(request()))
+      const { elsewhere } = yield* b.look(request())
+      const waiting = yield* background(b.awaitElsewhere("warp", elsewhere?.id ?? ""))
       yield* TestClock.adjust("119 seconds")
-      assert.isUndefined(looking.pollUnsafe())
+      assert.isUndefined(waiting.pollUnsafe())
       yield* TestClock.adjust("2 seconds")
-      assert.isUndefined(yield* Fiber.join(looking))
+      yield* Fiber.join(waiting)
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
-  it.effect("does not wait for what this process itself is at work on", () =>
+  it.effect("sees no other process in what this process itself is at work on", () =>
     Effect.gen(function* () {
       const dedup = yield* process
       yield* background(dedup.registered(request(), Effect.never))
-      assert.isUndefined(yield* dedup.look(request()))
-      assert.isFalse(yield* dedup.awaitElsewhere("warp"))
+      assert.deepStrictEqual(yield* dedup.look(request()), { earlier: undefined, elsewhere: undefined })
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
@@ -115,7 +114,7 @@ describe("Dedup", () => {
         [same, "same"],
         [other, "other"]
       ] as const) {
-        assert.deepStrictEqual(yield* Fiber.join(fiber), { as, verdict: answered })
+        assert.deepStrictEqual(yield* Fiber.join(fiber), { as, leader: request(), verdict: answered })
       }
     }).pipe(Effect.provide(Store.layerMemory))
   )

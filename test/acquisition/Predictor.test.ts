@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Predictor } from "../../src/acquisition/Predictor.ts"
+import { Predictor, type PredictorOptions } from "../../src/acquisition/Predictor.ts"
 import { TokenId } from "../../src/domain/Token.ts"
 import type { Outcome } from "../../src/pool/tokenState.ts"
 import { Store, StoreUnavailable } from "../../src/store/Store.ts"
@@ -17,10 +17,11 @@ const observe = (token: string, ...outcomes: ReadonlyArray<Outcome>) =>
 const times = (n: number, outcome: Outcome) => Array.from({ length: n }, () => outcome)
 const predict = (token: string) => Predictor.use((predictor) => predictor.predict(subject(token)))
 const score = Predictor.use((predictor) => predictor.score("warp"))
-const another = Effect.gen(function* () {
-  const context = yield* Layer.buildWithScope(Layer.fresh(Predictor.layer), yield* Effect.scope)
+const anotherWith = Effect.fnUntraced(function* (options: PredictorOptions) {
+  const context = yield* Layer.buildWithScope(Layer.fresh(Predictor.layerWith(options)), yield* Effect.scope)
   return Context.get(context, Predictor)
 })
+const another = anotherWith({})
 
 describe("Predictor", () => {
   it.effect("is sure of nothing before anything was observed", () =>
@@ -125,6 +126,54 @@ describe("Predictor", () => {
       const reborn = yield* another
       assert.strictEqual((yield* reborn.predict(subject("a"))).confidence, 1)
     }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("learns within 30 seconds what other processes observe", () =>
+    Effect.gen(function* () {
+      const other = yield* another
+      yield* observe("a", refused)
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual((yield* other.predict(subject("a"))).confidence, 0)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* other.predict(subject("a")), { level: "EXHAUSTED", confidence: 1 })
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("remembers no more tokens than it may, however many processes observe", () =>
+    Effect.gen(function* () {
+      const processes = [yield* anotherWith({ maxTokens: 10 }), yield* anotherWith({ maxTokens: 10 })]
+      for (let i = 0; i < 20; i++) {
+        yield* processes[i % 2]?.observe({ ...subject(`t${i}`), outcome: refused }) ?? Effect.void
+        yield* TestClock.adjust(1)
+      }
+      yield* TestClock.adjust("1 minute")
+      const store = yield* Store
+      const kept = [...(yield* store.all({ name: "predictor-token", schema: Schema.Json })).keys()]
+      assert.sameMembers(
+        kept,
+        Array.from({ length: 10 }, (_, i) => `t${i + 10}`)
+      )
+      const reborn = yield* anotherWith({ maxTokens: 1 })
+      const knows = (token: string) =>
+        Effect.map(reborn.predict(subject(token)), ({ reason }) => reason === "the upstream said that nothing is left")
+      assert.deepStrictEqual([yield* knows("t18"), yield* knows("t19")], [false, true])
+    }).pipe(Effect.provide(Store.layerMemory))
+  )
+
+  it.effect("counts the traffic of the window it is given, and believes the upstream for as long as it is told", () =>
+    Effect.gen(function* () {
+      const predictor = yield* anotherWith({ window: "1 minute", believed: "2 minutes" })
+      for (const outcome of times(20, served)) yield* predictor.observe({ ...subject("a"), outcome })
+      yield* predictor.noteQuota(TokenId.make("b"), { unlimited: false, limit: 150, used: 0 })
+      const kind = { provider: "warp", kind: "anonymous" } as const
+      assert.strictEqual((yield* predictor.predict(kind)).confidence, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* predictor.predict(kind)).confidence, 0)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* predictor.predict(subject("b"))).reason, "the upstream said that 150 are left")
+      yield* TestClock.adjust(1)
+      assert.notStrictEqual((yield* predictor.predict(subject("b"))).reason, "the upstream said that 150 are left")
+    }).pipe(Effect.provide(Store.layerMemory))
   )
 
   it.effect("remembers five hundred tokens and lets the one seen longest ago go", () =>

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { Arbitrary, Cause, Context, Duration, Effect, Exit, Fiber, Layer, Metric, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import type { Budget } from "../../src/acquisition/budget.ts"
 import { presets, RateLimiter, type RateLimiterOptions, type Reservation } from "../../src/acquisition/RateLimiter.ts"
 import { Store, StoreUnavailable } from "../../src/store/Store.ts"
 import { Sealed } from "../../src/store/Vault.ts"
 import * as model from "./budgetModel.ts"
+import { holdsForAll } from "./holdsForAll.ts"
 
 const strict = RateLimiter.layer.pipe(Layer.provideMerge(Store.layerMemory))
 
@@ -15,6 +17,25 @@ const another = (options: RateLimiterOptions = {}) =>
     const context = yield* Layer.buildWithScope(Layer.fresh(RateLimiter.layerWith(options)), scope)
     return Context.get(context, RateLimiter)
   })
+
+/** Another process, whose writes can be made to fail, or to answer late. */
+const troubled = Effect.fnUntraced(function* (options: RateLimiterOptions = {}) {
+  const store = yield* Store
+  const fault = { fails: false, late: Duration.zero }
+  const through = <A>(effect: Effect.Effect<A, StoreUnavailable>) =>
+    Effect.suspend(() => (fault.fails ? broken() : Effect.tap(effect, Effect.sleep(fault.late))))
+  const limiter = yield* another(options).pipe(
+    Effect.provideService(
+      Store,
+      Store.of({
+        ...store,
+        get: (collection, key) => through(store.get(collection, key)),
+        modify: (collection, key, change) => through(store.modify(collection, key, change))
+      })
+    )
+  )
+  return { limiter, fault }
+})
 
 const reserve = Effect.flatMap(RateLimiter, (limiter) => limiter.reserve("warp", "quota used up"))
 const denied = Effect.map(Effect.flip(reserve), (error) => {
@@ -150,22 +171,75 @@ describe("RateLimiter", () => {
 
   it.effect("keeps to a backoff that the store would not take, and stores it when it can", () =>
     Effect.gen(function* () {
-      const store = yield* Store
-      const fault = { fails: false }
-      const modify: Store["Service"]["modify"] = (collection, key, change) =>
-        Effect.suspend(() => (fault.fails ? broken() : store.modify(collection, key, change)))
-      const limiter = yield* another().pipe(Effect.provideService(Store, Store.of({ ...store, modify })))
+      const { fault, limiter } = yield* troubled()
       const reservation = yield* limiter.reserve("warp", "now")
       fault.fails = true
       const failure = { type: "CreateUserRateLimited", retryAfter: Duration.minutes(30) }
       for (let i = 0; i < 3; i++) yield* Effect.flip(limiter.failed(reservation, failure))
-      assert.deepStrictEqual((yield* limiter.check("warp")).retryAfter, Duration.minutes(30))
       yield* TestClock.adjust("10 minutes")
       fault.fails = false
+      assert.deepStrictEqual((yield* limiter.check("warp")).retryAfter, Duration.minutes(20))
       const error = yield* Effect.flip(limiter.reserve("warp", "now"))
       assert.deepInclude(error, { rule: "backoff", retryAfter: Duration.minutes(20) })
       assert.deepInclude(yield* (yield* another()).statistics("warp"), { failed: 1, consecutiveFailures: 1 })
     }).pipe(Effect.provide(Store.layerMemory))
+  )
+
+  it.effect("keeps to a backoff that the store would not take while another write was under way", () =>
+    Effect.gen(function* () {
+      const { fault, limiter } = yield* troubled()
+      const reservation = yield* limiter.reserve("warp", "now")
+      fault.late = Duration.seconds(1)
+      const held = yield* Effect.forkChild(limiter.hold(reservation, Sealed.make("synthetic")), {
+        startImmediately: true
+      })
+      fault.fails = true
+      yield* Effect.flip(limiter.failed(reservation, { type: "UpstreamUnavailable" }))
+      fault.fails = false
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(held)
+      fault.late = Duration.zero
+      assert.strictEqual((yield* limiter.check("warp")).rule, "backoff")
+    }).pipe(Effect.provide(Store.layerMemory))
+  )
+
+  it.effect("counts an attempt's end once, however often its writing was tried or it was told", () =>
+    Effect.gen(function* () {
+      const { fault, limiter } = yield* troubled()
+      const reservation = yield* limiter.reserve("warp", "now")
+      fault.fails = true
+      const failed = limiter.failed(reservation, { type: "UpstreamUnavailable", unfinished: true })
+      for (let i = 0; i < 3; i++) yield* Effect.flip(failed)
+      fault.fails = false
+      yield* failed
+      yield* failed
+      const counts = (yield* Metric.snapshot).flatMap((metric) =>
+        metric.id === "weirgate_acquisition_attempts_total" && metric.type === "Counter"
+          ? [[metric.attributes?.["outcome"], metric.state.count]]
+          : []
+      )
+      assert.sameDeepMembers(counts, [
+        ["reserved", 1],
+        ["failed", 1]
+      ])
+    }).pipe(Effect.provide(Store.layerMemory), Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("says with its statistics what a look would, and whether anything was left unfinished", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter
+      const reservation = yield* limiter.reserve("warp", "now")
+      assert.deepInclude(yield* limiter.statistics("warp"), {
+        limitedBy: "interval",
+        nextAllowedAt: 300_000,
+        hasUnfinished: false
+      })
+      yield* limiter.hold(reservation, Sealed.make("synthetic"))
+      yield* TestClock.adjust(44_999)
+      assert.isFalse((yield* limiter.statistics("warp")).hasUnfinished)
+      yield* TestClock.adjust(1)
+      assert.isTrue((yield* limiter.statistics("warp")).hasUnfinished)
+    }).pipe(Effect.provide(strict))
   )
 
   it.effect("keeps nothing of a reason that tells one time from another", () =>
@@ -223,69 +297,127 @@ describe("RateLimiter", () => {
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
-  it.effect.prop(
-    "agrees with a naive count over any history of two processes, restarts, crashes and jumps of the clock",
-    { budget: model.budget, history: model.history },
-    ({ budget, history }) =>
+  it.effect(
+    "agrees with a naive count over any history of two processes, crashes, failures of the store and jumps of the clock",
+    () =>
       Effect.gen(function* () {
-        const options = {
-          hourly: budget.hourly,
-          daily: budget.daily,
-          interval: budget.interval,
-          backoff: { base: budget.base, max: budget.max }
-        }
-        const limiters = [yield* another(options), yield* another(options)]
-        const under: Array<Array<Reservation>> = [[], []]
-        let now = 864_000_000
-        let told = 0
-        let naive = model.nothingYet
-        for (const command of history) {
-          if ("millis" in command) now += command._tag === "Wait" ? command.millis : -command.millis
-          if (command._tag === "WaitAsTold") now += Math.max(told - (command.short ? 1 : 0), 0)
-          yield* TestClock.setTime(now)
-          if (!("process" in command)) continue
-          const limiter = limiters[command.process]
-          if (limiter === undefined) continue
-          if (command._tag === "Restart") {
-            limiters[command.process] = yield* another(options)
-            under[command.process] = []
-          } else if (command._tag === "Reserve") {
-            const verdict = yield* limiter.check("warp")
-            const exit = yield* Effect.exit(limiter.reserve("warp", "why"))
-            assert.strictEqual(Exit.isSuccess(exit), model.allows(naive, budget, now))
-            assert.strictEqual(verdict.allowed, Exit.isSuccess(exit))
-            if (Exit.isSuccess(exit)) {
-              under[command.process]?.push(exit.value)
-              naive = model.attempted(naive, now)
-            } else {
-              const error = Cause.findErrorOption(exit.cause)
-              assert(error._tag === "Some" && error.value._tag === "AcquisitionLimited")
-              told = Duration.toMillis(error.value.retryAfter)
-              assert.strictEqual(told, Duration.toMillis(verdict.retryAfter))
-              assert.isTrue(model.allows(naive, budget, now + told))
-              assert.isFalse(model.allows(naive, budget, now + told - 1))
-            }
-          } else {
-            const reservation = under[command.process]?.shift()
-            if (reservation === undefined) continue
-            if (command._tag === "Succeed") {
-              yield* limiter.succeeded(reservation)
-              naive = model.succeeded(naive)
-            } else {
-              const retryAfter = Duration.millis(command.retryAfter)
-              yield* limiter.failed(reservation, { type: "x", retryAfter })
-              naive = model.failed(naive, budget, now, command.retryAfter)
-            }
-          }
-        }
-        assert.isAtMost(model.busiest(naive.attempts, 3_600_000), budget.hourly)
-        assert.isAtMost(model.busiest(naive.attempts, 86_400_000), budget.daily)
-        assert.isAtLeast(model.closest(naive.attempts), budget.interval)
-      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Store.layerMemory))),
-    { timeout: 60_000, arbitrary: { runs: 1_000, size: 80 } }
+        const tally: Tally = { granted: 0, refused: 0, withoutStore: 0, lost: 0 }
+        const histories = Arbitrary.all({ budget: model.budget, history: model.history })
+        yield* holdsForAll(
+          histories,
+          ({ budget, history }) =>
+            play(budget, history, tally).pipe(Effect.scoped, Effect.provide(Layer.fresh(Store.layerMemory))),
+          { runs: 1_000, size: 80 }
+        )
+        // The histories must have been such as to put the rules to the test.
+        assert.isAbove(tally.granted, 1_000)
+        assert.isAbove(tally.refused, 1_000)
+        assert.isAbove(tally.withoutStore, 500)
+        assert.isAbove(tally.lost, 5)
+      }),
+    60_000
   )
 })
 
+interface Tally {
+  granted: number
+  refused: number
+  /** Asked or told while the store failed. */
+  withoutStore: number
+  /** Ends that a process had not stored when it died. */
+  lost: number
+}
+
+const play = Effect.fnUntraced(function* (budget: Budget, history: ReadonlyArray<model.Command>, tally: Tally) {
+  const options = {
+    hourly: budget.hourly,
+    daily: budget.daily,
+    interval: budget.interval,
+    backoff: { base: budget.base, max: budget.max }
+  }
+  const begin = Effect.map(troubled(options), (process) => ({
+    ...process,
+    under: new Array<Reservation>(),
+    /** What the process knows and could not store. */
+    unsaved: new Array<(known: model.Model) => model.Model>()
+  }))
+  const processes = [yield* begin, yield* begin]
+  let now = 864_000_000
+  let told = 0
+  let naive = model.nothingYet
+  for (const command of history) {
+    if ("millis" in command) now += command._tag === "Wait" ? command.millis : -command.millis
+    if (command._tag === "WaitAsTold") now += Math.max(told - (command.short ? 1 : 0), 0)
+    yield* TestClock.setTime(now)
+    if (!("process" in command)) continue
+    const process = processes[command.process]
+    if (process === undefined) continue
+    const { fault, limiter, under, unsaved } = process
+    const store = () => {
+      naive = unsaved.splice(0).reduce((known, end) => end(known), naive)
+    }
+    switch (command._tag) {
+      case "Restart":
+        processes[command.process] = yield* begin
+        tally.lost += unsaved.length
+        break
+      case "StoreFails":
+        fault.fails = command.fails
+        break
+      case "Reserve": {
+        const verdict = yield* Effect.exit(limiter.check("warp"))
+        const exit = yield* Effect.exit(limiter.reserve("warp", "why"))
+        if (fault.fails) {
+          tally.withoutStore += 1
+          assert.strictEqual(failureOf(verdict)?._tag, "StoreUnavailable")
+          assert.strictEqual(failureOf(exit)?._tag, "StoreUnavailable")
+          break
+        }
+        store()
+        assert(Exit.isSuccess(verdict))
+        assert.strictEqual(Exit.isSuccess(exit), model.allows(naive, budget, now))
+        assert.strictEqual(verdict.value.allowed, Exit.isSuccess(exit))
+        if (Exit.isSuccess(exit)) {
+          tally.granted += 1
+          under.push(exit.value)
+          naive = model.attempted(naive, now)
+          break
+        }
+        tally.refused += 1
+        const error = failureOf(exit)
+        assert(error?._tag === "AcquisitionLimited")
+        told = Duration.toMillis(error.retryAfter)
+        assert.strictEqual(told, Duration.toMillis(verdict.value.retryAfter))
+        assert.isTrue(model.allows(naive, budget, now + told))
+        assert.isFalse(model.allows(naive, budget, now + told - 1))
+        break
+      }
+      default: {
+        const reservation = under.shift()
+        if (reservation === undefined) break
+        const at = now
+        if (command._tag === "Succeed") unsaved.push(model.succeeded)
+        else unsaved.push((known) => model.failed(known, budget, at, command.retryAfter))
+        const exit = yield* Effect.exit(
+          command._tag === "Succeed"
+            ? limiter.succeeded(reservation)
+            : limiter.failed(reservation, { type: "x", retryAfter: Duration.millis(command.retryAfter) })
+        )
+        assert.strictEqual(Exit.isFailure(exit), fault.fails)
+        if (fault.fails) tally.withoutStore += 1
+        else store()
+      }
+    }
+  }
+  assert.isAtMost(model.busiest(naive.attempts, 3_600_000), budget.hourly)
+  assert.isAtMost(model.busiest(naive.attempts, 86_400_000), budget.daily)
+  assert.isAtLeast(model.closest(naive.attempts), budget.interval)
+})
+
+const failureOf = <A, E>(exit: Exit.Exit<A, E>) => {
+  const failure = Exit.isFailure(exit) ? Cause.findErrorOption(exit.cause) : undefined
+  return failure?._tag === "Some" ? failure.value : undefined
+}
 const broken = () => Effect.fail(new StoreUnavailable({ operation: "read", detail: "synthetic" }))
 const recordsOf = (store: Store["Service"]) =>
   Effect.map(store.all({ name: "acquisition-ledger", schema: Schema.Json }), (records) => [...records.values()])

@@ -53,7 +53,9 @@ export const Command = Schema.Union([
     retryAfter: Schema.Literals([0, 1, 60_000, 900_000, 2 * hour])
   }),
   /** The process dies, and with it what it knew of its attempts under way. */
-  Schema.TaggedStruct("Restart", { process: Schema.Literals([0, 1]) })
+  Schema.TaggedStruct("Restart", { process: Schema.Literals([0, 1]) }),
+  /** From now on the store fails for the process, or works again. */
+  Schema.TaggedStruct("StoreFails", { process: Schema.Literals([0, 1]), fails: Schema.Boolean })
 ])
 export type Command = typeof Command.Type
 

@@ -42,6 +42,8 @@ export interface Faults {
   /** The next one that matches answers as late as this. */
   slow: { readonly match: RegExp; readonly by: Duration.Input } | undefined
   dead: boolean
+  /** All that was asked of the store so far, failed or not. */
+  readonly asked: Array<string>
 }
 
 export interface Process {
@@ -56,8 +58,11 @@ export interface Process {
 
 export const start = Effect.fnUntraced(function* (options: ProcessOptions = {}) {
   const around = yield* Effect.context<World>()
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const faults: Faults = { failing: undefined, slow: undefined, dead: false }
+  const scope = yield* Scope.make()
+  const faults: Faults = { failing: undefined, slow: undefined, dead: false, asked: [] }
+  const end = Scope.close(scope, Exit.void)
+  // What a dead process does when it ends comes to nothing.
+  yield* Effect.addFinalizer(() => Effect.suspend(() => (faults.dead ? Effect.exit(end) : end)))
   const store = faulty(Context.get(around, Store), faults)
   const context = yield* Layer.buildWithScope(Layer.fresh(services(options)), scope).pipe(
     Effect.provideContext(Context.add(around, Store, store))
@@ -67,7 +72,7 @@ export const start = Effect.fnUntraced(function* (options: ProcessOptions = {}) 
     use,
     request: (request) => use(ask(request)),
     faults,
-    stop: Scope.close(scope, Exit.void),
+    stop: end,
     kill: Effect.sync(() => {
       faults.dead = true
     })
@@ -109,6 +114,7 @@ export const statistics = RateLimiter.use((limiter) => limiter.statistics("warp"
 const faulty = (store: Store["Service"], faults: Faults): Store["Service"] => {
   const through = <A>(operation: string, effect: Effect.Effect<A, StoreUnavailable>) =>
     Effect.suspend(() => {
+      faults.asked.push(operation)
       if (faults.dead) return Effect.die("killed")
       if (faults.failing?.test(operation) === true) {
         return Effect.fail(new StoreUnavailable({ operation, detail: "synthetic" }))

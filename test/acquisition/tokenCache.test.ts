@@ -2,14 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as cache from "../../src/acquisition/tokenCache.ts"
 import { TokenId } from "../../src/domain/Token.ts"
-import { Sealed } from "../../src/store/Vault.ts"
 
 const rules = { timeToLive: 3_600_000, capacity: 3 }
 const key = (context: string): cache.CacheKey => ({ provider: "warp", kind: "anonymous", context })
 const entry = (context: string, cachedAt = 0, expiresAt?: number): cache.Entry => ({
   ...key(context),
   token: TokenId.make(`token-${context}`),
-  access: Sealed.make("synthetic"),
   cachedAt,
   ...(expiresAt !== undefined && { expiresAt })
 })

@@ -72,6 +72,7 @@ describe("Settings", () => {
 
   it.effect.each([
     ["WEIRGATE_PORT", "70000"],
+    ["WEIRGATE_PORT", "0x50"],
     ["WEIRGATE_SANDBOX_PORT", "x"],
     ["WEIRGATE_SANDBOX_URL", "nowhere"],
     ["WEIRGATE_SANDBOX_TOKENS", "anonymous,none"]
@@ -98,6 +99,20 @@ describe("Settings", () => {
       const error = yield* Effect.flip(decodeFile(JSON.stringify(content), "file"))
       assert.strictEqual(error.field, field)
       assert.notInclude(error.message, "in clear")
+    })
+  )
+
+  it.effect("refuses tokens that have no upstream, and two of one name", () =>
+    Effect.gen(function* () {
+      const token = (name: string) => ({ name, provider: "warp", kind: "personal", refreshToken: { env: "T" } })
+      const url = "http://127.0.0.1:1"
+      const warp = { baseUrl: url, identityUrl: url, tokenUrl: url, firebaseApiKey: { env: "K" } }
+      const refused = Effect.fnUntraced(function* (content: object) {
+        const env = { WEIRGATE_CONFIG: yield* fileWith(content), T: "synthetic", K: "synthetic" }
+        return (yield* Effect.flip(settings(env))).field
+      })
+      assert.strictEqual(yield* refused({ tokens: [token("a")] }), "tokens")
+      assert.strictEqual(yield* refused({ warp, tokens: [token("a"), token("b"), token("a")] }), "tokens[2].name")
     })
   )
 

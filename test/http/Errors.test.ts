@@ -11,10 +11,12 @@ import {
 import { TokenId } from "../../src/domain/Token.ts"
 import {
   BadRequest,
+  brokenStreamBody,
   errorBody,
   errorResponse,
   ForeignHost,
   NotFound,
+  ShuttingDown,
   Unauthorized,
   type WireFailure
 } from "../../src/http/Errors.ts"
@@ -31,6 +33,7 @@ const table: ReadonlyArray<readonly [WireFailure, number, string, string | null,
   [new BadRequest({ status: 413, param: null, reason: "large" }), 413, "invalid_request_error", null, undefined],
   [new Unauthorized(), 401, "invalid_request_error", "invalid_api_key", undefined],
   [new ForeignHost(), 403, "invalid_request_error", "foreign_host", undefined],
+  [new ShuttingDown(), 503, "server_error", "shutting_down", "1"],
   [new NotFound({ method: "GET", path: "/x" }), 404, "invalid_request_error", "not_found", undefined],
   [
     new RequestRejected({ provider, status: 400, code: "model_not_found", reason: "no" }),
@@ -94,7 +97,14 @@ describe("errors on the wire", () => {
     assert.strictEqual(errorResponse(noCapacity(Duration.seconds(61))).headers["x-should-retry"], "false")
   })
 
+  it("calls the end of a quota in the middle of an answer a cut: asking again is served", () => {
+    const { error } = brokenStreamBody(new QuotaExhausted({ provider, token: TokenId.make("t") }))
+    assert.strictEqual(error.code, "upstream_cut")
+  })
+
   it("names the field at fault", () => {
+    const rejected = new RequestRejected({ provider, status: 400, code: null, param: "tools[0]", reason: "r" })
+    assert.strictEqual(errorBody(rejected).error.param, "tools[0]")
     assert.strictEqual(errorBody(new BadRequest({ status: 400, param: "n", reason: "r" })).error.param, "n")
   })
 })

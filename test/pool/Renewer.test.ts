@@ -73,4 +73,12 @@ describe("Renewer", () => {
       assert.strictEqual(yield* attempts, 2)
     }).pipe(Effect.provide(layer))
   )
+
+  it.effect("of a program that only looks renews none, and blames no token for it", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(renew)
+      assert.strictEqual(failure._tag, "UpstreamUnavailable")
+      assert.include(failure.message, "this program renews no token")
+    }).pipe(Effect.provide(Renewer.layerNone))
+  )
 })

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Logger, Metric, Random, Redacted } from "effect"
+import { Context, Duration, Effect, Layer, Logger, Metric, Random, Redacted } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { TokenId } from "../../src/domain/Token.ts"
+import { TokenPool } from "../../src/pool/TokenPool.ts"
 import { Vault, VaultLocked } from "../../src/store/Vault.ts"
-import { add, call, lease, leased, start, stateOf, StoreFaults, world } from "./pools.ts"
+import { add, call, callWith, lease, leased, start, stateOf, StoreFaults, world } from "./pools.ts"
 import { quotaExhausted, succeeded, throttled } from "./records.ts"
 
 describe("TokenPool", () => {
@@ -114,8 +115,47 @@ describe("TokenPool", () => {
       const [a, b] = [yield* add(pool, "a"), yield* add(pool, "b")]
       for (let i = 0; i < 5; i++) assert.strictEqual((yield* call(pool, succeeded, { exclude: new Set([a]) })).id, b)
       const none = yield* Effect.flip(call(pool, succeeded, { exclude: new Set([a, b]) }))
-      assert.strictEqual(none._tag, "NoTokenUsable")
-      assert.strictEqual(none.held, 2)
+      assert.deepStrictEqual([none._tag, none.held, none.reason], ["NoTokenUsable", 2, "2 tried already"])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("says that what the caller has tried may serve the next one at once, unless it needs a person", () =>
+    Effect.gen(function* () {
+      const pool = yield* start()
+      const [a, b] = [yield* add(pool, "a"), yield* add(pool, "b")]
+      const wait = Effect.map(
+        Effect.flip(call(pool, succeeded, { exclude: new Set([a, b]) })),
+        (none) => none.retryAfter
+      )
+      assert.deepStrictEqual(yield* wait, Duration.seconds(1))
+      yield* callWith(pool, a, quotaExhausted(60_000))
+      assert.deepStrictEqual(yield* wait, Duration.seconds(1))
+      yield* pool.disable(b, "by hand")
+      assert.deepStrictEqual(yield* wait, Duration.seconds(60))
+      yield* pool.reset(a)
+      yield* callWith(pool, a, { _tag: "Blocked", reason: "terms" })
+      assert.isUndefined(yield* wait)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("adds a token without a look at all the others", () =>
+    Effect.gen(function* () {
+      const pool = yield* start()
+      yield* add(pool, "a")
+      const faults = yield* StoreFaults
+      const { reads } = faults
+      yield* add(pool, "b")
+      yield* add(pool, "a")
+      assert.strictEqual(faults.reads, reads)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is made with its defaults when nothing is asked for", () =>
+    Effect.gen(function* () {
+      const pool = Context.get(yield* Layer.build(Layer.fresh(TokenPool.layerWith())), TokenPool)
+      yield* add(pool, "p", "personal")
+      const anonymous = yield* add(pool, "a")
+      assert.strictEqual((yield* call(pool, succeeded)).id, anonymous)
     }).pipe(Effect.provide(world()))
   )
 

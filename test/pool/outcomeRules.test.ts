@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { isStatistic } from "../../src/pool/outcomeRules.ts"
 import { type Outcome, standing, type TokenRecord } from "../../src/pool/tokenState.ts"
 import {
   accessRejected,
@@ -15,6 +16,7 @@ import {
 } from "./records.ts"
 
 const day = 24 * hour
+const untouched = { state: after().state, relapses: after().relapses }
 
 /** Out of use from `at` until `until`, and at that instant what is expected. */
 const assertOutUntil = (record: TokenRecord, until: number, then: "ready" | "due") => {
@@ -23,6 +25,20 @@ const assertOutUntil = (record: TokenRecord, until: number, then: "ready" | "due
 }
 
 describe("the outcome table", () => {
+  it("a call that went well, or ill by no fault of the token, moves numbers only; a probe's end more", () => {
+    const numbers = ["UpstreamFault", "CallerFault", "Abandoned"] as const
+    for (const outcome of [succeeded, ...numbers.map((_tag) => ({ _tag }))]) {
+      assert.isTrue(isStatistic(report(outcome)))
+      assert.isFalse(isStatistic(probe(outcome)))
+      const { state, relapses, throttle } = after([0, report(outcome)])
+      assert.deepStrictEqual({ state, relapses, throttle }, { ...untouched, throttle: undefined })
+    }
+    for (const outcome of [quotaExhausted(), throttled(), accessRejected, { _tag: "Failed" } as const]) {
+      assert.isFalse(isStatistic(report(outcome)))
+    }
+    assert.isFalse(isStatistic({ _tag: "Removed" }))
+  })
+
   it("success counts, and ends the failures in a row", () => {
     const record = after([1, report({ _tag: "Failed" })], [2, report(succeeded)])
     assert.strictEqual(record.consecutiveFailures, 0)

@@ -144,6 +144,40 @@ describe("renewal", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("a token that could not be made ready has not been used, and nothing is stored of the try", () =>
+    Effect.gen(function* () {
+      const pool = yield* start()
+      const warp = yield* ScriptedWarp
+      const a = yield* add(pool, "a", "anonymous", renewable("a"))
+      yield* warp.fail("refresh", new Throttled({ provider: "warp", signature: "s", retryAfter: Duration.minutes(2) }))
+      yield* TestClock.setTime(minute)
+      yield* Effect.flip(call(pool, succeeded))
+      yield* warp.delay("refresh", "1 second")
+      yield* TestClock.setTime(4 * minute)
+      const leaving = yield* Effect.forkChild(call(pool, succeeded), { startImmediately: true })
+      yield* Fiber.interrupt(leaving)
+      assert.isUndefined((yield* pool.get(a)).lastUsedAt)
+      assert.strictEqual(yield* leased(pool), 0)
+      yield* TestClock.adjust("1 second")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("a probe that could not be made ready is free again at once, in every process", () =>
+    Effect.gen(function* () {
+      const one = yield* start()
+      const warp = yield* ScriptedWarp
+      const id = yield* add(one, "a", "anonymous", renewable("a"))
+      yield* call(one, accessRejected)
+      yield* TestClock.adjust("30 seconds")
+      yield* warp.delay("refresh", "1 second")
+      const leaving = yield* Effect.forkChild(call(one, succeeded), { startImmediately: true })
+      yield* Fiber.interrupt(leaving)
+      assert.isUndefined((yield* one.get(id)).probe)
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* call(yield* start(), succeeded)).probe)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("a throttled renewal stays away for as long as it was told", () =>
     Effect.gen(function* () {
       const pool = yield* start()

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Redacted } from "effect"
+import { Duration, Effect, Exit, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { Throttled } from "../../src/domain/Failure.ts"
 import { ScriptedWarp } from "../../src/testing/ScriptedWarp.ts"
 import { add, call, callWith, lease, renewable, start, startStoppable, stateOf, StoreFaults, world } from "./pools.ts"
 import { hour, minute, quotaExhausted, second, succeeded, throttled } from "./records.ts"
@@ -110,6 +111,24 @@ describe("two pools on one store", () => {
       assert.deepStrictEqual(new Set(secrets), new Set(["scripted-access-1"]))
       assert.strictEqual(yield* refreshes, 1)
     }).pipe(Effect.provide(world({ rotating: true })))
+  )
+
+  it.effect("do not ask again for a renewal that has just failed for the other", () =>
+    Effect.gen(function* () {
+      const one = yield* start()
+      const warp = yield* ScriptedWarp
+      yield* add(one, "a", "anonymous", renewable("a"))
+      const two = yield* start()
+      yield* warp.delay("refresh", "1 second")
+      const limit = { provider: "warp", signature: "s", retryAfter: Duration.minutes(2) }
+      yield* warp.fail("refresh", new Throttled(limit))
+      const callers = yield* Effect.forkChild(
+        Effect.forEach([one, two], (pool) => Effect.flip(call(pool, succeeded)), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("3 seconds")
+      const waits = (yield* Fiber.join(callers)).map(({ retryAfter }) => retryAfter !== undefined)
+      assert.deepStrictEqual([waits, yield* refreshes], [[true, true], 1])
+    }).pipe(Effect.provide(world()))
   )
 
   it.effect("take over the renewal of one that died a minute after it began", () =>

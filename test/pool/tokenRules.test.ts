@@ -102,6 +102,12 @@ describe("the rule of a token", () => {
     assert.isUndefined(foldOn(record, at + hour, { _tag: "Renewed", secrets: {}, generation: 0 }).renewalHold)
   })
 
+  it("no renewal is claimed until one that has failed may be tried again", () => {
+    const failed = after([0, renewal(0, "them")], [0, { _tag: "RenewalFailed", by: "them" }])
+    assert.isUndefined(foldOn(failed, 5 * second - 1, renewal(5 * second - 1)).renewal)
+    assert.strictEqual(foldOn(failed, 5 * second, renewal(5 * second)).renewal?.by, "us")
+  })
+
   it("a renewal that ends after a person has brought another secret changes nothing", () => {
     const sealed = Sealed.make("sealed-late")
     const late: TokenEvent = { _tag: "Renewed", secrets: { refresh: sealed, access: { sealed } }, generation: 0 }

@@ -55,8 +55,8 @@ describe("controlRoutes", () => {
     ["model", { call: "refresh", kind: "server_error", model: "o3" }],
     ["retryAfter", { call: "ai", kind: "rate_limit", retryAfter: [] }],
     ["retry_after", { ...good, retry_after: 5 }],
-    ["1.kind", [good, { ...good, kind: "explode" }]],
-    ["faults.1.kind", { faults: [good, { ...good, kind: "explode" }] }],
+    ["[1].kind", [good, { ...good, kind: "explode" }]],
+    ["faults[1].kind", { faults: [good, { ...good, kind: "explode" }] }],
     ["faults", Array.from({ length: 101 }, () => good)],
     ["body", 5]
   ]

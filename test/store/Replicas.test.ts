@@ -117,4 +117,33 @@ describe("Replicas", () => {
       assert.strictEqual((yield* stored)?.sum, 21)
     }).pipe(Effect.provide(Store.layerMemory))
   )
+
+  it.effect("gives up only what is expendable, when the store is away for long", () =>
+    Effect.gen(function* () {
+      const { fault, store } = yield* faulty
+      const replicas = yield* Effect.provideService(
+        Replicas.make({ collection: sums, fold, expendable: (event) => event === 1 }),
+        Store,
+        store
+      )
+      fault.fails = true
+      replicas.record("k", 0, 1_000_000)
+      for (let i = 0; i < 10_005; i++) replicas.record("k", 0, 1)
+      fault.fails = false
+      yield* replicas.sync
+      // One event of weight and as many of the others as are kept.
+      assert.strictEqual((yield* stored)?.sum, 1_000_000 + 9_999)
+    }).pipe(Effect.provide(Store.layerMemory))
+  )
+
+  it.effect("stores the other records when one cannot be stored", () =>
+    Effect.gen(function* () {
+      const replicas = yield* make
+      replicas.record("bad", 0, 0.5)
+      replicas.record("k", 0, 2)
+      const error = yield* Effect.flip(replicas.sync)
+      assert.strictEqual(error._tag, "StoreUnavailable")
+      assert.strictEqual((yield* stored)?.sum, 2)
+    }).pipe(Effect.provide(Store.layerMemory))
+  )
 })

@@ -58,6 +58,7 @@ describe.each(kinds)("Store in %s", (_, layer) => {
       yield* store.append(notes, ["3", "4", "5"])
       assert.deepStrictEqual(yield* store.recent(notes, 10), ["5", "4", "3"])
       assert.deepStrictEqual(yield* store.recent(notes, 1), ["5"])
+      assert.deepStrictEqual(yield* store.recent(notes, 0), [])
     }).pipe(Effect.provide(layer))
   )
 

@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Broker from "../../src/Broker.ts"
-import { ChatEvent } from "../../src/domain/Chat.ts"
+import { ChatEvent, type ChatRequest } from "../../src/domain/Chat.ts"
 import {
   AccessRejected,
   AccountBlocked,
+  QuotaExhausted,
   RequestRejected,
   Throttled,
   UpstreamUnavailable
@@ -24,14 +25,16 @@ const add = (name: string, kind: "anonymous" | "shared" | "personal") =>
   TokenPool.use((pool) => pool.add({ provider, name, kind, credential: { refresh: Redacted.make(`refresh ${name}`) } }))
 
 /** One request to its end: the text, and who served it. */
-const ask = Effect.scoped(
-  Effect.gen(function* () {
-    const completions = yield* Completions
-    const { token, attempts, events } = yield* completions.complete(request, "test")
-    const texts = (yield* Stream.runCollect(events)).flatMap((event) => (event._tag === "Text" ? [event.text] : []))
-    return { token, attempts, text: texts.join("") }
-  })
-)
+const asking = (request: ChatRequest) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const completions = yield* Completions
+      const { token, attempts, events } = yield* completions.complete(request, "test")
+      const texts = (yield* Stream.runCollect(events)).flatMap((event) => (event._tag === "Text" ? [event.text] : []))
+      return { token, attempts, text: texts.join("") }
+    })
+  )
+const ask = asking(request)
 const calls = ScriptedWarp.use(({ calls }) => calls)
 const unavailable = (reason: "status" | "cut" = "status") =>
   new UpstreamUnavailable({ provider, reason, detail: "synthetic" })
@@ -151,6 +154,7 @@ describe("Completions", () => {
     Effect.gen(function* () {
       yield* add("p", "personal")
       const { answer } = yield* ScriptedWarp
+      const ask = asking({ ...request, stream: true })
       yield* answer(Stream.fail(unavailable("cut")))
       const asked = yield* Effect.forkChild(ask, { startImmediately: true })
       yield* TestClock.adjust("1 second")
@@ -159,6 +163,21 @@ describe("Completions", () => {
       assert.strictEqual((yield* Effect.flip(ask))._tag, "UpstreamUnavailable")
       assert.strictEqual((yield* calls).chat, 3)
       assert.strictEqual(yield* leased, 0)
+    }).pipe(Effect.provide(broker()))
+  )
+
+  it.effect("moves on when an answer that is sent in one piece breaks in its middle: nothing of it was sent", () =>
+    Effect.gen(function* () {
+      yield* add("a", "anonymous")
+      const personal = yield* add("p", "personal")
+      const { answer } = yield* ScriptedWarp
+      const begun = Stream.make(ChatEvent.Text({ text: "begun" }))
+      yield* answer(Stream.concat(begun, Stream.fail(new QuotaExhausted({ provider, token: personal }))))
+      assert.deepStrictEqual(yield* ask, { token: personal, attempts: 2, text: "ok" })
+      yield* answer(Stream.concat(begun, Stream.fail(unavailable("cut"))))
+      const asked = yield* Effect.forkChild(ask, { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* Fiber.join(asked), { attempts: 2, text: "ok" })
     }).pipe(Effect.provide(broker()))
   )
 
@@ -194,7 +213,7 @@ describe("Completions", () => {
       yield* answer(Stream.concat(Stream.make(ChatEvent.Text({ text: "begun" })), Stream.never))
       const scope = yield* Scope.make()
       yield* Scope.provide(
-        Completions.use((completions) => completions.complete(request, "test")),
+        Completions.use((completions) => completions.complete({ ...request, stream: true }, "test")),
         scope
       )
       assert.strictEqual(yield* openChats, 1)

@@ -138,8 +138,10 @@ for (const [name, http] of [
           assert.strictEqual(failure?._tag, tag, kind)
           if (reason !== undefined) assert.strictEqual(failure?.reason, reason, kind)
         }
+        yield* fault({ call: "ai", kind: "context_exceeded_in_stream" })
+        assert.strictEqual(failureOf((yield* answer(ask("hello"))).exit)?.error?._tag, "RequestRejected")
         for (const kind of ["max_tokens_in_stream", "context_exceeded_in_stream"]) {
-          yield* fault({ call: "ai", kind })
+          yield* fault({ call: "ai", kind, afterEvents: 3 })
           const last = (yield* answer(ask("hello"))).told.at(-1)
           assert.strictEqual(last?._tag === "Finished" && last.reason, "length", kind)
         }

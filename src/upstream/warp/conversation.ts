@@ -100,7 +100,9 @@ const systemPromptOf = (messages: ReadonlyArray<ChatMessage>): string =>
 
 const textOf = (content: ChatMessage["content"]): string => {
   if (content === undefined || content === null) return ""
-  return typeof content === "string" ? content : content.map((part) => part.text).join("")
+  return typeof content === "string"
+    ? content
+    : content.map((part) => (part.type === "text" ? part.text : part.refusal)).join("")
 }
 
 const readTools = ({ tool_choice, tools }: ChatRequest): Result.Result<Conversation["tools"], Unfit> =>
@@ -125,7 +127,8 @@ const isRecord = (value: Schema.Json): value is JsonRecord =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 const readArguments = (text: string, field: string): Result.Result<JsonObject, Unfit> => {
-  const parsed = Result.try((): Schema.Json => JSON.parse(text))
+  // Some clients write nothing for a tool without parameters.
+  const parsed = Result.try((): Schema.Json => JSON.parse(text === "" ? "{}" : text))
   return Result.isSuccess(parsed) && isRecord(parsed.success)
     ? carried(parsed.success, field)
     : unfit(field, "expected the text of a JSON object")

@@ -6,15 +6,18 @@ import { type ResponseEvent, ResponseEventSchema } from "./warp_pb.ts"
 
 /** Quotes and blanks around or within, padding or none, either alphabet. Never hexadecimal, which some base64 looks like. */
 export const decodeEventData = (data: string): Result.Result<ResponseEvent, string> => {
-  const text = data
-    .replace(/[\s"']/g, "")
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replace(/=+$/, "")
-  const bytes = Base64Url.decode(text)
+  const plain = Base64Url.decode(data)
+  const bytes = Result.isSuccess(plain) ? plain : Base64Url.decode(normalised(data))
   if (Result.isFailure(bytes)) return Result.fail("an event of the stream is not base64")
   return Result.try({
     try: () => fromBinary(ResponseEventSchema, bytes.success),
     catch: () => "an event of the stream is not a message of the protocol"
   })
 }
+
+const normalised = (data: string) =>
+  data
+    .replace(/[\s"']/g, "")
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "")

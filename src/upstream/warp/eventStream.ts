@@ -1,5 +1,5 @@
-/** A model's stream: bytes in, chat events out. Ends after `Finished`, or it has failed. */
-import { Array as Arr, Cause, Duration, Effect, Result, Stream } from "effect"
+/** A model's stream: bytes in, chat events out. Ends at once after `Finished`, or it has failed. */
+import { Array as Arr, Cause, Duration, Effect, Result, Scope, Stream } from "effect"
 import type { Pull } from "effect"
 import { Sse } from "effect/encoding"
 import type { ChatEvent } from "../../domain/Chat.ts"
@@ -15,15 +15,15 @@ export interface EventStreamOptions extends Response.ResponseContext {
 /** A longer event has failed the stream. */
 const maxEventSize = 4 * 1024 * 1024
 
-/** How long the connection is given to end after `Finished`; one that is read to its end can be used again. */
+/** How long the connection is given to end, once the scope closes; one that is read to its end can be used again. */
 const farewell = Duration.millis(250)
 
 export const chatEvents = <E>(
   bytes: Stream.Stream<Uint8Array, E>,
   options: EventStreamOptions
 ): Stream.Stream<ChatEvent, CallFailure> =>
-  Stream.transformPull(bytes, (pull) =>
-    Effect.sync(() => {
+  Stream.transformPull(bytes, (pull, scope) =>
+    Effect.gen(function* () {
       const read = makeReader(options)
       const unavailable = (reason: "cut" | "timeout", detail: string) =>
         Effect.fail(new UpstreamUnavailable({ provider: options.provider, reason, detail }))
@@ -39,14 +39,18 @@ export const chatEvents = <E>(
           orElse: () => unavailable("timeout", `the stream was silent for ${Duration.format(options.idle)}`)
         })
       )
-      const depart = Effect.forever(pull).pipe(
-        Effect.timeoutOption(farewell),
-        Effect.ignore,
-        Effect.andThen(Cause.done())
-      )
       let end: End | undefined
+      // In the scope's own time: the caller has all of the answer and must not wait for the connection.
+      yield* Scope.addFinalizer(
+        scope,
+        Effect.suspend(() =>
+          end !== undefined && Result.isSuccess(end)
+            ? Effect.forever(pull).pipe(Effect.timeoutOption(farewell), Effect.ignore)
+            : Effect.void
+        )
+      )
       return Effect.suspend(function next(): Pull.Pull<Arr.NonEmptyReadonlyArray<ChatEvent>, CallFailure> {
-        if (end !== undefined) return Result.isSuccess(end) ? depart : Effect.fail(end.failure)
+        if (end !== undefined) return Result.isSuccess(end) ? Cause.done() : Effect.fail(end.failure)
         return Effect.flatMap(receive, (chunks) => {
           const [events, ended] = read(chunks)
           end = ended

@@ -23,7 +23,7 @@ export const toRequest = (chat: ChatRequest, context: RequestContext): Result.Re
     Result.map((conversation) => create(RequestSchema, requestOf(conversation, chat.model, context.taskId))),
     Result.mapError(
       ({ field, reason }) =>
-        new RequestRejected({ provider: context.provider, status: 400, code: null, reason: `${field}: ${reason}` })
+        new RequestRejected({ provider: context.provider, status: 400, code: null, param: field, reason })
     )
   )
 

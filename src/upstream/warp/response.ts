@@ -5,7 +5,7 @@
 import type { FieldMask } from "@bufbuild/protobuf/wkt"
 import { Result } from "effect"
 import { ChatEvent, type Usage } from "../../domain/Chat.ts"
-import { type CallFailure, QuotaExhausted, UpstreamUnavailable } from "../../domain/Failure.ts"
+import { type CallFailure, QuotaExhausted, RequestRejected, UpstreamUnavailable } from "../../domain/Failure.ts"
 import type { TokenId } from "../../domain/Token.ts"
 import { shownText } from "../shownText.ts"
 import type { ClientAction, Message, ResponseEvent, ResponseEvent_StreamFinished } from "./warp_pb.ts"
@@ -191,8 +191,20 @@ const finish = (
     case "done":
       return ended("stop")
     case "maxTokenLimit":
-    case "contextWindowExceeded":
       return ended("length")
+    case "contextWindowExceeded":
+      // Nothing said is no answer that was cut short.
+      return lengthOf(state.told) > 0 || state.calls.size > 0
+        ? ended("length")
+        : Result.fail(
+            new RequestRejected({
+              provider,
+              status: 400,
+              code: "context_length_exceeded",
+              param: "messages",
+              reason: "the conversation is longer than the model's context"
+            })
+          )
     case "quotaLimit":
       return Result.fail(new QuotaExhausted({ provider, token }))
     case "llmUnavailable":

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Queue, Schema, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Queue, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { ChatEvent } from "../../../src/domain/Chat.ts"
 import { UpstreamUnavailable } from "../../../src/domain/Failure.ts"
@@ -157,6 +157,36 @@ describe("chatEvents", () => {
       assert.strictEqual(read, 3)
       const broken = Stream.concat(Stream.make(bytesOf(plain)), Stream.fail("reset"))
       assert.deepStrictEqual(yield* collect(broken), { told: answer, exit: Exit.void })
+    })
+  )
+
+  it.effect("the end is told with the last event: the connection is read to its end in the scope's own time", () =>
+    Effect.gen(function* () {
+      const drained: Array<string> = []
+      const rest = Stream.make("tail").pipe(
+        Stream.map(bytesOf),
+        Stream.tap(() =>
+          Effect.andThen(
+            Effect.sleep("100 millis"),
+            Effect.sync(() => drained.push("tail"))
+          )
+        )
+      )
+      const bytes = Stream.concat(Stream.concat(Stream.make(bytesOf(plain)), rest), Stream.never)
+      const scope = yield* Scope.make()
+      const pull = yield* Scope.provide(Stream.toPull(chatEvents(bytes, options)), scope)
+      const told: Array<ChatEvent> = []
+      yield* pull.pipe(
+        Effect.tap((events) => Effect.sync(() => told.push(...events))),
+        Effect.forever,
+        Effect.catchIf(Cause.isDone, () => Effect.void)
+      )
+      assert.deepStrictEqual([told, drained], [answer, []])
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("249 millis")
+      assert.deepStrictEqual([closing.pollUnsafe(), drained], [undefined, ["tail"]])
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
     })
   )
 

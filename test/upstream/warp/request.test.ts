@@ -182,10 +182,10 @@ describe("toRequest", () => {
 
   const nested = (levels: number) => `{"a":${"[".repeat(levels)}${"]".repeat(levels)}}`
   const faults: ReadonlyArray<readonly [why: string, chat: object, reason: string]> = [
-    ...["[]", "null", `"x"`, "1", "{", ""].map(
+    ...["[]", "null", `"x"`, "1", "{", " "].map(
       (args) =>
         [
-          `arguments that are ${args === "" ? "empty" : args}`,
+          `arguments that are ${args === " " ? "blank" : args}`,
           {
             messages: [
               hi,
@@ -234,10 +234,22 @@ describe("toRequest", () => {
   ]
   for (const [why, chat, reason] of faults) {
     it(`refuses ${why}, naming the field`, () => {
-      const { code, status, ...rest } = refused({ model: "auto", ...chat })
-      assert.deepStrictEqual({ code, status, reason: rest.reason }, { code: null, status: 400, reason })
+      const { code, status, param, ...rest } = refused({ model: "auto", ...chat })
+      assert.deepStrictEqual({ code, status, reason: `${param}: ${rest.reason}` }, { code: null, status: 400, reason })
     })
   }
+
+  it("takes no arguments for none", () => {
+    const answer = { role: "assistant", tool_calls: [call("c1", "")] }
+    const request = sent({ model: "auto", messages: [hi, answer, { role: "tool", tool_call_id: "c1", content: "r" }] })
+    assert.include(JSON.stringify(request["taskContext"]), `"args":{}`)
+  })
+
+  it("takes a refusal in a history for what the model said", () => {
+    const refusal = { role: "assistant", content: [{ type: "refusal", refusal: "I would rather not" }] }
+    const request = sent({ model: "auto", messages: [hi, refusal, hi] })
+    assert.include(JSON.stringify(request["taskContext"]), "I would rather not")
+  })
 
   it("reads back what is nested as deep as allowed", () => {
     const args = nested(27)

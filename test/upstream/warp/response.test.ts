@@ -310,10 +310,19 @@ describe("step", () => {
     assert.deepStrictEqual(assembled([done]).told, [Finished("stop")])
   })
 
+  it("takes a context that is exceeded before anything was said for the request's fault", () => {
+    const { end } = assembled([finished({ reason: { case: "contextWindowExceeded", value: {} } })])
+    assert.deepInclude(end, { _tag: "RequestRejected", status: 400, code: "context_length_exceeded" })
+  })
+
+  it("ends with length on max_token_limit, also when nothing was said", () => {
+    const end = finished({ reason: { case: "maxTokenLimit", value: {} } })
+    assert.deepStrictEqual(assembled([end]).told, [Finished("length")])
+  })
+
   for (const reason of ["maxTokenLimit", "contextWindowExceeded"] as const) {
-    it(`ends with "length" on ${reason}, tool calls or not`, () => {
+    it(`ends with "length" on ${reason} after tool calls`, () => {
       const end = finished({ reason: { case: reason, value: {} } })
-      assert.deepStrictEqual(assembled([end]).told, [Finished("length")])
       assert.deepStrictEqual(assembled([actions(add(toolCall("f"))), end]).told, [
         ToolCalled("c1", "f", "{}"),
         Finished("length")
