@@ -170,7 +170,8 @@ const make = Effect.fnUntraced(function* ({
         provider: request.provider,
         step: verdict.step,
         reason: verdict.reason,
-        ...(verdict.retryAfterMs !== undefined && { retryAfter: Duration.millis(verdict.retryAfterMs) })
+        ...(verdict.retryAfterMs !== undefined && { retryAfter: Duration.millis(verdict.retryAfterMs) }),
+        ...(verdict.undecided === true && { undecided: true })
       })
     }),
     decisions: recent,

@@ -111,6 +111,8 @@ export interface LimiterStatistics {
   readonly limitedBy: ledger.Rule
   /** Whether an attempt was left unfinished that can be taken over now. */
   readonly hasUnfinished: boolean
+  /** Epoch ms at which the first of the unfinished attempts can be taken over, if there are any. */
+  readonly finishableAt: number | undefined
 }
 
 const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
@@ -180,7 +182,8 @@ const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
         blockedUntil: kept.blockedUntil,
         nextAllowedAt: Math.max(opensAt, 0),
         limitedBy: rule,
-        hasUnfinished: ledger.hasLeft(kept, now)
+        hasUnfinished: ledger.hasLeft(kept, now),
+        finishableAt: ledger.finishableAt(kept, now)
       }
     })
   })

@@ -11,7 +11,9 @@ export class AcquisitionDenied extends Schema.TaggedError<AcquisitionDenied>()("
   provider: Schema.String,
   step: Step,
   reason: Schema.String,
-  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis),
+  /** It could not be decided, because the store is away. */
+  undecided: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return `no token was acquired from ${this.provider}: ${this.reason} (step ${this.step})`
@@ -62,10 +64,15 @@ export type Verdict = {
   readonly inputs: Decision["inputs"]
 } & (
   | { readonly answer: "token"; readonly token: AcquiredToken }
-  | { readonly answer: "denied" | "failed"; readonly retryAfterMs?: number | undefined }
+  | {
+      readonly answer: "denied" | "failed"
+      readonly retryAfterMs?: number | undefined
+      /** The store is away. */
+      readonly undecided?: boolean
+    }
 )
 
 /** Without the store nothing can be decided safely, so nothing is granted. */
 export const storeFailed =
   (step: Step) =>
-  (error: StoreUnavailable): Verdict => ({ step, answer: "denied", reason: error.message, inputs: {} })
+  (error: StoreUnavailable): Verdict => ({ step, answer: "denied", reason: error.message, inputs: {}, undecided: true })

@@ -1,5 +1,5 @@
 /** Steps 4 to 6: is there a reason to ask for a token, does the budget allow it, and is the quota really at its end? */
-import { Clock, Effect, Metric } from "effect"
+import { Clock, Duration, Effect, Metric } from "effect"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
@@ -7,7 +7,7 @@ import { type AcquisitionRequest, storeFailed, type Verdict } from "./decision.t
 import * as policy from "./policy.ts"
 import { isShort, type Level, type Prediction } from "./predict.ts"
 import { Predictor } from "./Predictor.ts"
-import { RateLimiter } from "./RateLimiter.ts"
+import { type LimiterStatistics, RateLimiter } from "./RateLimiter.ts"
 
 /** Above this confidence a prediction that the quota lasts is believed. */
 const believed = 0.7
@@ -60,7 +60,8 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
   }: Effect.Success<ReturnType<typeof look>>): Effect.fn.Return<Verdict | undefined> {
     const wait = Math.max(budget.nextAllowedAt - facts.now, 0)
 
-    const judgement = policy.judge(facts)
+    const pause = Duration.min(policy.defaults.pause, Duration.fromInputUnsafe(budget.limits.interval))
+    const judgement = policy.judge(facts, { ...policy.defaults, pause })
     if (!judgement.allowed) {
       const { creationRefusedUntil, coolingUntil, lastAttemptAt, minting } = facts
       const inputs = {
@@ -69,13 +70,17 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
         ...defined({ minting, coolingUntil, creationRefusedUntil, lastAttemptAt })
       }
       // The policy may let go earlier than the budget; a caller who is told to come back shall not come in vain.
-      const after = judgement.retryAfterMs === undefined ? undefined : Math.max(judgement.retryAfterMs, wait)
+      const after =
+        judgement.retryAfterMs === undefined
+          ? undefined
+          : sooner(Math.max(judgement.retryAfterMs, wait), budget, facts.now)
       return { step: "policy", answer: "denied", reason: judgement.reason, retryAfterMs: after, inputs }
     }
     if (wait > 0) {
       const rule = budget.limitedBy
       const reason = `the ${rule} limit of the budget is reached`
-      return { step: "rate_limiter", answer: "denied", reason, retryAfterMs: wait, inputs: { rule } }
+      const retryAfterMs = sooner(wait, budget, facts.now)
+      return { step: "rate_limiter", answer: "denied", reason, retryAfterMs, inputs: { rule } }
     }
     const { level, confidence, chance, reason } = yield* foresee(facts.provider, tokens)
     if (!isShort(level) && confidence > believed) {
@@ -91,6 +96,10 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
 
   return { look, against }
 })
+
+/** An attempt that was left unfinished may give a token before the budget allows another. */
+export const sooner = (wait: number, { finishableAt }: Pick<LimiterStatistics, "finishableAt">, now: number): number =>
+  finishableAt === undefined ? wait : Math.min(wait, Math.max(finishableAt - now, 0))
 
 const nothingLeft: Prediction = { level: "EXHAUSTED", confidence: 1, chance: 1, reason: "no token has any quota left" }
 

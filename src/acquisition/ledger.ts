@@ -151,6 +151,16 @@ export const hasLeft = (ledger: Ledger, now: number) =>
     (attempt) => attempt.unfinished !== undefined && (isWorthless(attempt, now) || isFree(attempt, now))
   )
 
+/** When the first unfinished attempt that is still worth something can be taken over. */
+export const finishableAt = (ledger: Ledger, now: number): number | undefined => {
+  const times = ledger.attempts.flatMap((attempt) =>
+    attempt.unfinished === undefined || isWorthless(attempt, Math.max(now, attempt.unfinished.heldUntil))
+      ? []
+      : [attempt.unfinished.heldUntil]
+  )
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
 export interface Left {
   readonly attempt: Attempt
   readonly sealed: Sealed

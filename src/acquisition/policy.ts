@@ -56,6 +56,9 @@ export const judge = (facts: Facts, rules: PolicyRules = defaults): Judgement =>
   if (!facts.minting) {
     return deny(`making tokens at ${provider} is switched off; its operator can allow it with "minting": true`)
   }
+  if (facts.coolingUntil !== undefined && now < facts.coolingUntil) {
+    return deny(`${provider} asks for fewer requests`, facts.coolingUntil)
+  }
   const own = usable.find(({ kind }) => kind !== "anonymous")
   if (own !== undefined) return deny(`a ${own.kind} token is usable`)
   if (newest !== undefined && (newest.state === "usable" || newest.state === "resting")) {
@@ -67,9 +70,6 @@ export const judge = (facts: Facts, rules: PolicyRules = defaults): Judgement =>
   }
   // With no token there is nothing an error could be about: the need is plain.
   if (about === "other" && tokens.length > 0) return deny("the error is not about quota")
-  if (facts.coolingUntil !== undefined && now < facts.coolingUntil) {
-    return deny(`${provider} asks for fewer requests`, facts.coolingUntil)
-  }
   if (facts.creationRefusedUntil !== undefined && now < facts.creationRefusedUntil) {
     return deny(`${provider} refuses to create more users for now`, facts.creationRefusedUntil)
   }

@@ -5,6 +5,8 @@ import { TokenPool } from "../pool/TokenPool.ts"
 import { Cache } from "./Cache.ts"
 import { type AcquiredToken, type AcquisitionRequest, contextOf, type Step, storeFailed } from "./decision.ts"
 import type { Verdict } from "./decision.ts"
+import { sooner } from "./grounds.ts"
+import { RateLimiter } from "./RateLimiter.ts"
 import { Dedup, type Look } from "./Dedup.ts"
 
 /** What was found, and when. */
@@ -21,6 +23,7 @@ export const make = Effect.gen(function* () {
   const pool = yield* TokenPool
   const cache = yield* Cache
   const dedup = yield* Dedup
+  const limiter = yield* RateLimiter
   /** How much work has ended in this process: what was found before may not be all that there is now. */
   let generation = 0
 
@@ -39,19 +42,22 @@ export const make = Effect.gen(function* () {
     const found = { at: yield* Clock.currentTimeMillis, generation }
     const { earlier, elsewhere } = yield* Effect.mapError(dedup.look(request), storeFailed("dedup"))
     const isDuplicate = earlier !== undefined || elsewhere?.as === "same"
-    if (earlier?.ending._tag === "Failed") {
-      return { ...found, isDuplicate, elsewhere, answer: failedBefore(earlier.ending.reason, earlier.timeLeft) }
-    }
     const key = { provider, kind: "anonymous", context: contextOf(request) } as const
     const token = yield* Effect.mapError(
       cache[look](key, (id) => isUsable(provider, id)),
       storeFailed("cache")
     )
+    if (token === undefined && earlier?.ending._tag === "Failed") {
+      const budget = yield* Effect.mapError(limiter.statistics(provider), storeFailed("dedup"))
+      const wait = Math.max(Duration.toMillis(earlier.timeLeft), budget.nextAllowedAt - found.at)
+      const retryAfterMs = sooner(wait, budget, found.at)
+      return { ...found, isDuplicate, elsewhere, answer: failedBefore(earlier.ending.reason, retryAfterMs) }
+    }
     const answer =
       token &&
-      (earlier === undefined
-        ? given("cache", token, "it meets the same need")
-        : given("dedup", token, "the same request was answered with it"))
+      (earlier?.ending._tag === "Answered"
+        ? given("dedup", token, "the same request was answered with it")
+        : given("cache", token, "it meets the same need"))
     return { ...found, isDuplicate, elsewhere, answer }
   })
   const again = (request: AcquisitionRequest) => search(request, "peek")
@@ -94,10 +100,10 @@ const given = (step: Step, token: AcquiredToken, reason: string): Verdict => ({
   inputs: {}
 })
 
-const failedBefore = (reason: string, timeLeft: Duration.Duration): Verdict => ({
+const failedBefore = (reason: string, retryAfterMs: number): Verdict => ({
   step: "dedup",
   answer: "denied",
   reason: `the same request has just failed: ${reason}`,
-  retryAfterMs: Duration.toMillis(timeLeft),
+  retryAfterMs,
   inputs: {}
 })

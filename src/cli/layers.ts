@@ -31,7 +31,7 @@ export const records = Layer.unwrap(
   Effect.map(Settings, ({ acquisition, pool }) =>
     Layer.mergeAll(RateLimiter.layerWith(acquisition), TokenPool.layerWith(pool))
   )
-).pipe(Layer.provide(Layer.mock(Renewer, {})), Layer.provideMerge(durable), Layer.provideMerge(settings))
+).pipe(Layer.provide(Renewer.layerNone), Layer.provideMerge(durable), Layer.provideMerge(settings))
 
 /** Everything but the HTTP server. */
 export const broker = seeded.pipe(

@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
   /** Each record by itself: one that cannot be stored must not keep the others from it. */
   const flushPending = Effect.gen(function* () {
     let failure: StoreUnavailable | undefined
-    for (const key of [...pending.keys()]) {
+    for (const key of Array.from(pending.keys())) {
       const flushed = yield* Effect.result(flush(key))
       if (Result.isFailure(flushed)) failure ??= flushed.failure
     }

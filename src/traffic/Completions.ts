@@ -1,12 +1,13 @@
 /** Serves one model request: lends a token, spends it, and moves to the next when that is the remedy. */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Schedule, Schema, Scope, Stream } from "effect"
-import { Acquisition } from "../acquisition/Acquisition.ts"
+import { Acquisition, type AcquisitionDenied } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
-import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
+import { type CallFailure, Throttled, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { TokenId } from "../domain/Token.ts"
 import { outcomeOf } from "../pool/outcomeOf.ts"
 import { type Lease, type NoTokenUsable, TokenPool } from "../pool/TokenPool.ts"
+import { StoreUnavailable } from "../store/Store.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 import { QuotaWatch } from "./QuotaWatch.ts"
 
@@ -21,7 +22,7 @@ export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
   }
 }
 
-export type CompletionFailure = CallFailure | NoCapacity
+export type CompletionFailure = CallFailure | NoCapacity | StoreUnavailable
 
 /** An answer. A streamed one has begun: from here on a failure can only end it. A whole one has been read to its end. */
 export interface Completion {
@@ -63,15 +64,22 @@ export class Completions extends Context.Service<
       /** A token from the pool, or a new one when the pool has none and the seven steps allow it. */
       const leaseOrAcquire = (exclude: ReadonlySet<TokenId>, caller: string) => {
         const lease = pool.lease({ provider, exclude })
-        return Effect.catchTag(lease, "NoTokenUsable", (none) =>
-          acquisition.request({ provider, errorContext: none.message, caller }).pipe(
-            Effect.catchTag("AcquisitionDenied", (denied) =>
-              Effect.fail(noCapacity(none, denied.message, exclude.size > 0, denied.retryAfter))
-            ),
-            Effect.andThen(lease),
-            Effect.catchTag("NoTokenUsable", (still) => Effect.fail(noCapacity(still, still.reason, exclude.size > 0)))
+        const acquire = Effect.fnUntraced(function* (none: NoTokenUsable) {
+          // More tokens do not help against a limit above them.
+          if ((yield* pool.coolingUntil(provider)) !== undefined) {
+            return yield* new Throttled({
+              provider,
+              signature: "provider",
+              ...(none.retryAfter !== undefined && { retryAfter: none.retryAfter })
+            })
+          }
+          const asked = yield* Effect.result(acquisition.request({ provider, errorContext: none.message, caller }))
+          // Also after a denial: one that says that a token is usable ends in using it.
+          return yield* Effect.catchTag(lease, "NoTokenUsable", (still) =>
+            Effect.fail(asked._tag === "Failure" ? shortOf(still, asked.failure) : noCapacity(still, still.reason))
           )
-        )
+        })
+        return Effect.catchTag(lease, "NoTokenUsable", acquire)
       }
 
       /**
@@ -136,6 +144,7 @@ export class Completions extends Context.Service<
         const parent = yield* Effect.scope
         while (true) {
           const scope = yield* Scope.fork(parent)
+          const tried = exclude.size
           const served = yield* Effect.gen(function* () {
             const lease = yield* leaseOrAcquire(exclude, job.caller)
             exclude.add(lease.id)
@@ -146,7 +155,10 @@ export class Completions extends Context.Service<
             Effect.result
           )
           if (served._tag === "Success") return served.success
-          if (!mendedByAnotherToken(served.failure) || exclude.size >= maxTokens) return yield* served.failure
+          const hasTried = exclude.size > tried
+          if (!hasTried || !mendedByAnotherToken(served.failure) || exclude.size >= maxTokens) {
+            return yield* served.failure
+          }
           yield* Effect.logInfo(`moving to the next token: ${served.failure.message}`)
         }
       })
@@ -196,13 +208,15 @@ const mendedByAnotherToken = (failure: CompletionFailure) =>
 
 const cut = new UpstreamUnavailable({ provider, reason: "cut", detail: "the answer ended before it began" })
 
-/** A token that this request has tried without dying of it may serve the next one: it is worth asking again soon. */
-const soon = Duration.seconds(1)
+/** Why a request that found no token got none: a store that is away says nothing of tokens. */
+const shortOf = (none: NoTokenUsable, denied: AcquisitionDenied) =>
+  denied.undecided === true
+    ? new StoreUnavailable({ operation: "decide on an acquisition", detail: denied.reason })
+    : noCapacity(none, denied.message, denied.retryAfter)
 
-const noCapacity = (none: NoTokenUsable, reason: string, tried: boolean, retryAfter?: Duration.Duration) => {
+const noCapacity = (none: NoTokenUsable, reason: string, retryAfter?: Duration.Duration) => {
   const waits = [none.retryAfter, retryAfter].filter((wait) => wait !== undefined)
-  const soonest = waits.length > 0 ? waits.reduce(Duration.min) : tried ? soon : undefined
-  return new NoCapacity({ provider, reason, ...(soonest !== undefined && { retryAfter: soonest }) })
+  return new NoCapacity({ provider, reason, ...(waits.length > 0 && { retryAfter: waits.reduce(Duration.min) }) })
 }
 
 const firstEvent = Metric.histogram("weirgate_first_event_ms", {

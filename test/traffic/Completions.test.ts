@@ -12,6 +12,8 @@ import {
   UpstreamUnavailable
 } from "../../src/domain/Failure.ts"
 import { TokenPool } from "../../src/pool/TokenPool.ts"
+import { Store, StoreUnavailable } from "../../src/store/Store.ts"
+import { Vault } from "../../src/store/Vault.ts"
 import * as Testing from "../../src/testing/index.ts"
 import { Completions } from "../../src/traffic/Completions.ts"
 
@@ -79,6 +81,39 @@ describe("Completions", () => {
       assert.strictEqual((yield* ask).text, "ok")
       assert.strictEqual((yield* calls).createAnonymousUser, 2)
     }).pipe(Effect.provide(broker({ quotaPerToken: 2 })))
+  )
+
+  it.effect("says for how long a limit above the tokens holds, and asks for no token because of it", () =>
+    Effect.gen(function* () {
+      yield* add("a", "anonymous")
+      yield* add("p", "personal")
+      const limit = new Throttled({ provider, signature: "429 page", retryAfter: Duration.seconds(90) })
+      yield* ScriptedWarp.use(({ fail }) => fail("chat", limit, 2))
+      for (let i = 0; i < 2; i++) {
+        const error = yield* Effect.flip(ask)
+        if (error._tag !== "Throttled") return assert.fail(error._tag)
+        assert.deepStrictEqual(error.retryAfter, Duration.seconds(90))
+      }
+      assert.strictEqual((yield* calls).chat, 2)
+      assert.strictEqual((yield* calls).createAnonymousUser, 0)
+      yield* TestClock.adjust("90 seconds")
+      assert.strictEqual((yield* ask).text, "ok")
+    }).pipe(Effect.provide(broker()))
+  )
+
+  it.effect("says that the store is away when nothing can be decided without it, and acquires nothing", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      const away = Effect.fail(new StoreUnavailable({ operation: "read", detail: "synthetic" }))
+      const broken = Layer.succeed(Store, Store.of({ ...store, get: () => away, modify: () => away }))
+      const error = yield* Effect.flip(ask).pipe(
+        Effect.provide(
+          Broker.layer.pipe(Layer.provideMerge(broken), Layer.provideMerge(Vault.layerEphemeral), Layer.fresh)
+        )
+      )
+      assert.strictEqual(error._tag, "StoreUnavailable")
+      assert.strictEqual((yield* calls).createAnonymousUser, 0)
+    }).pipe(Effect.provide(Testing.layer()))
   )
 
   it.effect("says plainly that minting is off, and spends none of the budget on it", () =>
