@@ -4,6 +4,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, FileSystem, Layer, References } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
+import { warpProvider } from "./domain/Provider.ts"
 import { Acquisition } from "./acquisition/Acquisition.ts"
 import { broker, records, settings } from "./cli/layers.ts"
 import { serve } from "./cli/serve.ts"
@@ -48,7 +49,7 @@ const commands = Command.make("weirgate").pipe(
       { why: Flag.String("why").pipe(Flag.withDescription("Why a token is needed")) },
       ({ why }) =>
         Acquisition.use((acquisition) =>
-          acquisition.request({ provider: "warp", errorContext: why, caller: "command line" })
+          acquisition.request({ provider: warpProvider, errorContext: why, caller: "command line" })
         ).pipe(
           Effect.flatMap(({ id, kind }) => Console.log(`${kind} token ${id}`)),
           Effect.provide(broker),

@@ -1,6 +1,7 @@
 /** Decides whether an upstream is asked for a new token: seven steps, each decision kept with its reason. */
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { Scope } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import type { TokenPool } from "../pool/TokenPool.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { Vault } from "../store/Vault.ts"
@@ -58,7 +59,7 @@ const finishEvery = Duration.seconds(15)
 
 const make = Effect.fnUntraced(function* ({
   alertAbove = 3,
-  providers = ["warp"]
+  providers = [warpProvider]
 }: AcquisitionOptions): Effect.fn.Return<Acquisition["Service"], never, Needs | Scope.Scope> {
   const limiter = yield* RateLimiter
   const dedup = yield* Dedup

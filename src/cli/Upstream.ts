@@ -3,6 +3,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Context, Effect, Layer } from "effect"
 import type { Redacted } from "effect"
 import type { HttpClient } from "effect/http"
+import { warpProvider } from "../domain/Provider.ts"
 import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import type { TokenKind } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
@@ -77,7 +78,7 @@ export const seeded = Layer.effectDiscard(
     const pool = yield* TokenPool
     const { tokens } = yield* Upstream
     yield* Effect.forEach(tokens, ({ name, kind, refresh }) =>
-      pool.add({ provider: "warp", name, kind, credential: { refresh } })
+      pool.add({ provider: warpProvider, name, kind, credential: { refresh } })
     )
   })
 )

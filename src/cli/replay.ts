@@ -15,6 +15,7 @@ import {
 } from "effect"
 import { Csv } from "effect/encoding"
 import { TestClock } from "effect/testing"
+import { warpProvider } from "../domain/Provider.ts"
 import { Acquisition, Decision, Step } from "../acquisition/Acquisition.ts"
 import * as Broker from "../Broker.ts"
 import { outcomeOf } from "../pool/outcomeOf.ts"
@@ -105,7 +106,7 @@ export const replay = Effect.fnUntraced(
       }
       broker ??= yield* start
       const demand = Acquisition.use((acquisition) =>
-        acquisition.request({ provider: "warp", errorContext: error, caller })
+        acquisition.request({ provider: warpProvider, errorContext: error, caller })
       ).pipe(Effect.andThen(spend), Effect.provideContext(broker.services), Effect.ignore)
       asked.push(yield* Effect.forkChild(demand, { startImmediately: true }))
     }
@@ -122,7 +123,7 @@ const spend = Effect.scoped(
   Effect.gen(function* () {
     const pool = yield* TokenPool
     const warp = yield* WarpClient
-    const lease = yield* pool.lease({ provider: "warp" })
+    const lease = yield* pool.lease({ provider: warpProvider })
     yield* warp.chat({ model: "auto", messages: [{ role: "user", content: "hi" }] }, lease).pipe(
       Effect.flatMap(Stream.runDrain),
       Effect.matchEffect({

@@ -1,5 +1,6 @@
 /** What a person wants to know first: the tokens, the budget, the last decisions. Reads the store: asks no server and no upstream. */
 import { Clock, DateTime, Duration, Effect } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import { journal } from "../acquisition/decisions.ts"
 import { RateLimiter } from "../acquisition/RateLimiter.ts"
 import type { TokenState } from "../pool/tokenState.ts"
@@ -12,7 +13,7 @@ export const status = Effect.gen(function* () {
   const limiter = yield* RateLimiter
   const now = yield* Clock.currentTimeMillis
   const tokens = yield* pool.list()
-  const budget = yield* limiter.statistics("warp")
+  const budget = yield* limiter.statistics(warpProvider)
   const decisions = yield* Store.use((store) => store.recent(journal, 10))
   const { limits } = budget
   const wait = budget.nextAllowedAt - now
@@ -36,7 +37,7 @@ export const status = Effect.gen(function* () {
       ["provider", "last hour", "last day", "failures in a row", "next allowed"],
       [
         [
-          "warp",
+          warpProvider,
           `${budget.hourly} of ${limits.hourly}`,
           `${budget.daily} of ${limits.daily}`,
           budget.consecutiveFailures,

@@ -1,6 +1,7 @@
 /** What an operator can set: the environment's variables and one JSON file. A wrong value is refused by its name. */
 import { Config, Context, Duration, Effect, FileSystem, Layer, Option, Schema } from "effect"
 import type { Redacted, SchemaIssue } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import { firstIssue } from "../domain/firstIssue.ts"
 import { TokenKind } from "../domain/Token.ts"
 
@@ -73,7 +74,7 @@ export const SettingsFile = Schema.Struct({
     Schema.Array(
       Schema.Struct({
         name: Schema.NonEmptyString,
-        provider: Schema.Literal("warp"),
+        provider: Schema.Literal(warpProvider),
         kind: TokenKind,
         refreshToken: SecretRef
       })

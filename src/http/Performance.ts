@@ -1,5 +1,6 @@
 /** `GET /v1/performance`: live numbers, under the key names that scripts written for the original servers read. */
 import { Clock, Duration, Effect, Schema } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import { Acquisition, Decision } from "../acquisition/Acquisition.ts"
 import { Cache } from "../acquisition/Cache.ts"
 import { Dedup } from "../acquisition/Dedup.ts"
@@ -107,7 +108,7 @@ export const PerformanceReport = Schema.Struct({
 }).annotate({ identifier: "PerformanceReport" })
 export type PerformanceReport = typeof PerformanceReport.Type
 
-const provider = "warp"
+const provider = warpProvider
 const shownDecisions = 50
 
 /** Reads every service once; waits for the store only. */

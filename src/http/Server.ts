@@ -14,6 +14,7 @@ import {
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
+import { warpProvider } from "../domain/Provider.ts"
 import { Store } from "../store/Store.ts"
 import { warpModels } from "../upstream/warp/models.ts"
 import { Access, isLoopback, refuseForeignHosts } from "./Access.ts"
@@ -125,7 +126,7 @@ const models = HttpApiBuilder.group(
       .handle("list", () =>
         Effect.succeed({
           object: "list" as const,
-          data: warpModels.map((id) => ({ id, object: "model" as const, created: 0, owned_by: "warp" }))
+          data: warpModels.map((id) => ({ id, object: "model" as const, created: 0, owned_by: warpProvider }))
         })
       )
       .handleRaw("performance", () =>

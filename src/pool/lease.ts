@@ -11,7 +11,9 @@ export class NoTokenUsable extends Schema.TaggedError<NoTokenUsable>()("NoTokenU
   /** How many tokens the pool holds for this provider, whatever their state. */
   held: Schema.Int,
   reason: Schema.String,
-  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis),
+  /** A token is fit but for a secret that the upstream does not renew now: another token is no remedy. */
+  awaitsRenewal: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return `no token for ${this.provider} can be used: ${this.reason}`

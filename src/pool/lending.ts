@@ -123,10 +123,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const refuse = Effect.fnUntraced(function* (provider: string, tried: ReadonlySet<TokenId>) {
     const now = yield* Clock.currentTimeMillis
-    const { held, reason, endsAt } = desk.shortage(provider, tried, now)
+    const { awaitsRenewal, endsAt, held, reason } = desk.shortage(provider, tried, now)
     yield* telling.refused(provider)
     const retryAfter = endsAt === undefined ? {} : { retryAfter: Duration.millis(endsAt - now) }
-    return yield* new NoTokenUsable({ provider, held, reason, ...retryAfter })
+    return yield* new NoTokenUsable({ provider, held, reason, ...retryAfter, ...(awaitsRenewal && { awaitsRenewal }) })
   })
 
   /** Goes from token to token until one can be used. Each is tried once, so it ends. */

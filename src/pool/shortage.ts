@@ -8,6 +8,8 @@ export interface Shortage {
   readonly reason: string
   /** Absent when it takes a person. */
   readonly endsAt: number | undefined
+  /** A token is fit but for a secret that could not be renewed: the upstream's fault, and no want of tokens. */
+  readonly awaitsRenewal: boolean
 }
 
 /** How this process sees the tokens. */
@@ -22,6 +24,8 @@ export interface Circumstances {
 
 /** How soon it is worth asking again for what another call has out as a probe, or this one has tried. */
 const soon = 1_000
+
+const unrenewed = "not renewed yet"
 
 export const shortageOf = (
   records: ReadonlyArray<TokenRecord>,
@@ -48,7 +52,8 @@ export const shortageOf = (
     held: records.length,
     reason:
       limitedUntil !== undefined ? "the provider limits us as a whole" : records.length === 0 ? "none is held" : tokens,
-    endsAt: Number.isFinite(endsAt) ? endsAt : undefined
+    endsAt: Number.isFinite(endsAt) ? endsAt : undefined,
+    awaitsRenewal: counts.has(unrenewed)
   }
 }
 
@@ -58,5 +63,5 @@ const hindrance = (record: TokenRecord, now: number, standingHere: Standing, exc
   if (standingHere !== "out") return exclude.has(record.id) ? "tried already" : "usable"
   if (standing(record, now) === "due") return "being probed"
   if (state._tag !== "active") return state._tag
-  return accessIsValid(record, now) ? "usable" : record.refresh === undefined ? "without a secret" : "not renewed yet"
+  return accessIsValid(record, now) ? "usable" : record.refresh === undefined ? "without a secret" : unrenewed
 }

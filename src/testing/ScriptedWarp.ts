@@ -3,6 +3,7 @@
  * time takes it on the `Clock`, so `TestClock` drives it. Its users and quotas live as long as the layer.
  */
 import { Clock, Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import { ChatEvent, type ChatRequest } from "../domain/Chat.ts"
 import { AccessRejected, MintingDisabled, QuotaExhausted, RefreshRejected } from "../domain/Failure.ts"
 import type { CallFailure, CreateFailure, RenewFailure } from "../domain/Failure.ts"
@@ -66,7 +67,7 @@ interface User {
 
 type Pending = { [K in ScriptedCall]: Array<ScriptedFailures[K]> }
 
-const provider = "warp"
+const provider = warpProvider
 
 const make = (options: ScriptedWarpOptions) => {
   const minting = options.minting ?? true

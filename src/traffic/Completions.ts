@@ -1,5 +1,6 @@
 /** Serves one model request: lends a token, spends it, and moves to the next when that is the remedy. */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Schedule, Schema, Scope, Stream } from "effect"
+import { warpProvider } from "../domain/Provider.ts"
 import { Acquisition, type AcquisitionDenied } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
@@ -72,6 +73,10 @@ export class Completions extends Context.Service<
               signature: "provider",
               ...(none.retryAfter !== undefined && { retryAfter: none.retryAfter })
             })
+          }
+          if (none.awaitsRenewal === true) {
+            const detail = "its token service does not renew our tokens"
+            return yield* new UpstreamUnavailable({ provider, reason: "connection", detail })
           }
           const asked = yield* Effect.result(acquisition.request({ provider, errorContext: none.message, caller }))
           // Also after a denial: one that says that a token is usable ends in using it.
@@ -192,7 +197,7 @@ interface Job {
   readonly count: () => void
 }
 
-const provider = "warp"
+const provider = warpProvider
 
 /** Pauses between attempts when the upstream itself is at fault: two more, about a quarter and half a second apart. */
 export const patience = Schedule.exponential("250 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))

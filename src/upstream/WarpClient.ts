@@ -2,6 +2,7 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, Redacted, Schedule, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { HttpClient, HttpClientRequest } from "effect/http"
+import { warpProvider } from "../domain/Provider.ts"
 import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
 import { MintingDisabled, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { CallFailure, CreateFailure, RenewFailure } from "../domain/Failure.ts"
@@ -70,7 +71,7 @@ export class WarpClient extends Context.Service<
 /** Between the attempts of an exchange: three in all. */
 export const exchangeRetry = Schedule.exponential("250 millis").pipe(Schedule.upTo({ times: 2 }))
 
-const provider = "warp"
+const provider = warpProvider
 
 const make = Effect.fnUntraced(function* (options: WarpOptions) {
   const random = yield* SecureRandom.SecureRandom

@@ -101,6 +101,18 @@ describe("Completions", () => {
     }).pipe(Effect.provide(broker()))
   )
 
+  it.effect("takes a token service that is down for a failing upstream, and acquires nothing because of it", () =>
+    Effect.gen(function* () {
+      yield* add("p", "personal")
+      const { fail } = yield* ScriptedWarp
+      yield* fail("refresh", unavailable(), 20)
+      const asked = yield* Effect.forkChild(Effect.flip(ask), { startImmediately: true })
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual((yield* Fiber.join(asked))._tag, "UpstreamUnavailable")
+      assert.strictEqual((yield* calls).createAnonymousUser, 0)
+    }).pipe(Effect.provide(broker()))
+  )
+
   it.effect("says that the store is away when nothing can be decided without it, and acquires nothing", () =>
     Effect.gen(function* () {
       const store = yield* Store

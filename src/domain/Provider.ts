@@ -1,0 +1,2 @@
+/** The name under which the pool, the ledger and the configuration know Warp. */
+export const warpProvider = "warp"
