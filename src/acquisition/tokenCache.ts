@@ -36,7 +36,7 @@ export interface CacheRules {
 const fits = (entry: Entry, key: CacheKey) =>
   entry.provider === key.provider && entry.kind === key.kind && entry.context === key.context
 
-export const isAlive = (entry: Entry, now: number, { timeToLive }: CacheRules) =>
+const isAlive = (entry: Entry, now: number, { timeToLive }: CacheRules) =>
   // An age below zero is that of a clock which has jumped back: it must not lengthen the life.
   Math.abs(now - entry.cachedAt) < timeToLive && (entry.expiresAt === undefined || now < entry.expiresAt)
 

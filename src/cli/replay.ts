@@ -135,7 +135,7 @@ const spend = Effect.scoped(
 )
 
 /** The acquisitions, and the most of them in any sliding hour. */
-export const acquisitionsOf = ({ decisions }: Replay) => {
+const acquisitionsOf = ({ decisions }: Replay) => {
   const times = decisions.filter(({ step }) => step === "upstream").map(({ at }) => at)
   const busiestHour = Math.max(0, ...times.map((end) => times.filter((at) => at > end - hour && at <= end).length))
   return { times, busiestHour }

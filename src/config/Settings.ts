@@ -83,7 +83,7 @@ export const SettingsFile = Schema.Struct({
 })
 type SettingsFile = typeof SettingsFile.Type
 
-export const sandboxTokens = ["anonymous", "personal"] as const
+const sandboxTokens = ["anonymous", "personal"] as const
 
 export interface WarpUpstream {
   readonly baseUrl: string

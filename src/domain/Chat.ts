@@ -1,10 +1,10 @@
 /** OpenAI's Chat Completions wire, as far as it steers us, and what a model answers in between. */
 import { Data, Schema } from "effect"
 
-export const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
 /** What a model said when it would not answer, as clients send it back in a history. */
-export const RefusalPart = Schema.Struct({ type: Schema.Literal("refusal"), refusal: Schema.String })
+const RefusalPart = Schema.Struct({ type: Schema.Literal("refusal"), refusal: Schema.String })
 
 export const ToolCall = Schema.Struct({
   id: Schema.NonEmptyString,
@@ -28,7 +28,7 @@ export const ChatMessage = Schema.Union([
 ])
 export type ChatMessage = typeof ChatMessage.Type
 
-export const ChatTool = Schema.Struct({
+const ChatTool = Schema.Struct({
   type: Schema.Literal("function"),
   function: Schema.Struct({
     name: Schema.NonEmptyString,
@@ -38,7 +38,7 @@ export const ChatTool = Schema.Struct({
 })
 export type ChatTool = typeof ChatTool.Type
 
-export const ToolChoice = Schema.Union([
+const ToolChoice = Schema.Union([
   Schema.Literals(["none", "auto", "required"]),
   Schema.Struct({ type: Schema.Literal("function"), function: Schema.Struct({ name: Schema.NonEmptyString }) })
 ])

@@ -39,11 +39,11 @@ export const graphqlData = (field: string, result: Record<string, unknown>) =>
 
 export const graphqlErrors = (message: string) => HttpServerResponse.jsonUnsafe({ data: null, errors: [{ message }] })
 
-export const userFacingError = (field: string, type: string, message: string) =>
+const userFacingError = (field: string, type: string, message: string) =>
   graphqlData(field, { __typename: "UserFacingError", error: { __typename: type, message } })
 
 /** The field of the GraphQL answer that holds the result of a call. */
-export const graphqlField = (call: WarpCall) => (call === "quota" ? "user" : "createAnonymousUser")
+const graphqlField = (call: WarpCall) => (call === "quota" ? "user" : "createAnonymousUser")
 
 /** How a fault that replaces the whole answer looks; `undefined` for one that does something else. */
 export const faultResponse = (fault: WarpFault, now: number, model: string) => {
