@@ -80,7 +80,7 @@ describe("the command line", () => {
       Effect.gen(function* () {
         const { env, sandbox } = yield* stage
         const upstream = yield* started(["sandbox"], { ...env, WEIRGATE_SANDBOX_SEED: "the real one" })
-        yield* ready(`${sandbox}/_sandbox/credentials`)
+        yield* ready(upstream, `${sandbox}/_sandbox/credentials`)
         const { firebaseApiKey, refreshToken } = (yield* get(`${sandbox}/_sandbox/credentials`)).json
         const file = join(env.WEIRGATE_DATA, "config.json")
         const urls = { baseUrl: sandbox, identityUrl: sandbox, tokenUrl: sandbox }
@@ -92,7 +92,7 @@ describe("the command line", () => {
             Effect.gen(function* () {
               const url = `http://127.0.0.1:${extra["WEIRGATE_PORT"]}`
               const server = yield* started(["serve"], extra)
-              yield* ready(`${url}/readyz`)
+              yield* ready(server, `${url}/readyz`)
               const body = { model: "auto", messages: [{ role: "user", content: "hi" }] }
               assert.strictEqual((yield* post(`${url}/v1/chat/completions`, body)).status, 200)
               yield* server.signal("SIGTERM")
@@ -152,8 +152,8 @@ describe("the command line", () => {
     () =>
       Effect.gen(function* () {
         const { env, url } = yield* stage
-        yield* started(["serve"], env)
-        yield* ready(`${url}/readyz`)
+        const server = yield* started(["serve"], env)
+        yield* ready(server, `${url}/readyz`)
         const { code, output } = yield* ran(["serve"], env)
         assert.strictEqual(code, 1)
         assert.match(output, new RegExp(`cannot listen on 127.0.0.1:${env.WEIRGATE_PORT} .*WEIRGATE_PORT.*EADDRINUSE`))
@@ -168,14 +168,14 @@ describe("the command line", () => {
         const { env, url } = yield* stage
         const file = join(env.WEIRGATE_DATA, "config.json")
         writeFileSync(file, JSON.stringify({ server: { apiKeys: [{ env: "KEY_A" }, { env: "KEY_B" }] } }))
-        yield* started(["serve"], {
+        const server = yield* started(["serve"], {
           ...env,
           WEIRGATE_CONFIG: file,
           WEIRGATE_HOST: "0.0.0.0",
           KEY_A: "synthetic-key-a",
           KEY_B: "synthetic-key-b"
         })
-        yield* ready(`${url}/readyz`)
+        yield* ready(server, `${url}/readyz`)
         const asked = (authorization?: string) =>
           Effect.map(
             get(`${url}/v1/models`, authorization === undefined ? {} : { authorization }),
@@ -196,7 +196,7 @@ describe("the command line", () => {
       Effect.gen(function* () {
         const { env, url, sandbox } = yield* stage
         const server = yield* started(["serve"], env)
-        yield* ready(`${url}/readyz`)
+        yield* ready(server, `${url}/readyz`)
         yield* post(`${sandbox}/_sandbox/faults`, { call: "ai", kind: "slow", delay: "1 second" })
         const body = { model: "auto", messages: [{ role: "user", content: "hi" }] }
         const underWay = yield* Effect.forkChild(post(`${url}/v1/chat/completions`, body), { startImmediately: true })
@@ -219,7 +219,7 @@ describe("the command line", () => {
         const file = join(env.WEIRGATE_DATA, "config.json")
         writeFileSync(file, JSON.stringify({ server: { drain: "1 second" } }))
         const server = yield* started(["serve"], { ...env, WEIRGATE_CONFIG: file })
-        yield* ready(`${url}/readyz`)
+        yield* ready(server, `${url}/readyz`)
         const ask = (stream: boolean) =>
           Effect.forkChild(
             post(`${url}/v1/chat/completions`, {

@@ -14,8 +14,8 @@ const stage = Effect.gen(function* () {
   const folder = yield* temporaryFolder
   const sandboxPort = yield* freePort
   const sandbox = `http://127.0.0.1:${sandboxPort}`
-  yield* started(["sandbox"], { WEIRGATE_SANDBOX_PORT: String(sandboxPort) })
-  yield* ready(`${sandbox}/_sandbox/stats`)
+  const upstream = yield* started(["sandbox"], { WEIRGATE_SANDBOX_PORT: String(sandboxPort) })
+  yield* ready(upstream, `${sandbox}/_sandbox/stats`)
   // Attempts may follow each other closely, so that it is the hour's limit that holds, and the ledger that remembers it.
   const config = join(folder, "config.json")
   writeFileSync(config, JSON.stringify({ acquisition: { interval: "1 millis", hourly: 3 } }))
@@ -29,7 +29,7 @@ const stage = Effect.gen(function* () {
       WEIRGATE_SANDBOX_TOKENS: "none"
     })
     const url = `http://127.0.0.1:${port}`
-    yield* ready(`${url}/readyz`)
+    yield* ready(child, `${url}/readyz`)
     return { ...child, url, chat: post(`${url}/v1/chat/completions`, hi) }
   })
   const created = Effect.map(get(`${sandbox}/_sandbox/stats`), ({ json }) => json.createAnonymousUser.total as number)

@@ -22,7 +22,7 @@ describe("secrets", () => {
           WEIRGATE_DATA: folder,
           WEIRGATE_MASTER_KEY: masterKey
         })
-        yield* ready(`${url}/readyz`)
+        yield* ready(server, `${url}/readyz`)
 
         const answers: Array<string> = []
         const chat = (body: object = hi) =>

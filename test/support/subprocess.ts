@@ -1,15 +1,18 @@
 /** The program as its users run it: a process of its own, which can be killed. */
 import { Effect, Schedule } from "effect"
 import { spawn } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { createServer } from "node:net"
 
-/** A port that was free a moment ago. */
-export const freePort = Effect.callback<number>((resume) => {
+/**
+ * A port that was free a moment ago, and below those that the system gives to outgoing connections: one of them would
+ * take it again before the program listens.
+ */
+export const freePort: Effect.Effect<number> = Effect.callback<number>((resume) => {
   const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
+  const port = randomInt(10_000, 32_000)
+  server.once("error", () => resume(freePort))
+  server.listen(port, "0.0.0.0", () => server.close(() => resume(Effect.succeed(port))))
 })
 
 /** Starts `weirgate …`; killed when the scope closes. */
@@ -37,12 +40,15 @@ export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string
     (child) => child.signal("SIGKILL")
   )
 
-/** Waits until it answers; dies when it has not in a minute. */
-export const ready = (url: string) =>
+type Started = Effect.Success<ReturnType<typeof started>>
+
+/** Waits until it answers; dies with what it printed when it has ended, or has not answered in a minute. */
+export const ready = (child: Started, url: string) =>
   Effect.tryPromise(() => fetch(url)).pipe(
     Effect.filterOrFail((response) => response.ok),
     Effect.retry({ times: 600, schedule: everyTenth }),
-    Effect.orDie
+    Effect.raceFirst(Effect.flatMap(child.exited, (code) => Effect.fail(`ended with ${code}`))),
+    Effect.catch((why) => Effect.die(`${url} is not ready: ${why}\n${child.output()}`))
   )
 
 const everyTenth = Schedule.spaced("100 millis")
