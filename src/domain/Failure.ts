@@ -92,7 +92,7 @@ export class Throttled extends Schema.TaggedError<Throttled>()("Throttled", {
 export class RequestRejected extends Schema.TaggedError<RequestRejected>()("RequestRejected", {
   provider,
   status: Schema.Int,
-  /** OpenAI's own codes where one fits: `model_not_found`, `context_length_exceeded`. */
+  /** OpenAI's own codes where one fits: `model_not_found`, `context_length_exceeded`, `content_filter`. */
   code: Schema.NullOr(Schema.String),
   /** The path of the field at fault, where it is known. */
   param: Schema.optionalKey(Schema.String),
@@ -110,6 +110,7 @@ export class UpstreamUnavailable extends Schema.TaggedError<UpstreamUnavailable>
   provider,
   reason: Schema.Literals(["status", "connection", "timeout", "cut", "malformed", "internal"]),
   status: Schema.optionalKey(Schema.Int),
+  retryAfter,
   detail: Schema.String
 }) {
   override get message() {
