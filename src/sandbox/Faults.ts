@@ -1,7 +1,9 @@
-/** Holds the faults that are set until they have struck as often as they were meant to. */
-import { Context, Effect, Layer, Schema } from "effect"
-import { activate, take } from "./faultList.ts"
-import type { ActiveFault, Fault, Struck } from "./faultList.ts"
+/** Holds the faults that are set until they have struck as often, or for as long, as they were meant to. */
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import type { Fault } from "./fault.ts"
+import { activate, current, take } from "./faultList.ts"
+import type { ActiveFault } from "./faultList.ts"
+import type { Struck } from "./faultTerms.ts"
 
 /** How many faults may be set at once. */
 export const mostFaults = 100
@@ -26,19 +28,20 @@ export class Faults extends Context.Service<
   static readonly layer = Layer.sync(Faults, () => {
     let active: ReadonlyArray<ActiveFault> = []
     return Faults.of({
-      list: Effect.sync(() => active),
+      list: Effect.map(Clock.currentTimeMillis, (now) => current(active, now)),
       add: (faults) =>
-        Effect.suspend(() => {
-          if (active.length + faults.length > mostFaults) return Effect.fail(new TooManyFaults())
-          active = [...active, ...faults.map(activate)]
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const set = [...current(active, now), ...faults.map((fault) => activate(fault, now))]
+          if (set.length > mostFaults) return Effect.fail(new TooManyFaults())
+          active = set
           return Effect.void
         }),
       clear: Effect.sync(() => {
         active = []
       }),
       take: (call) =>
-        Effect.sync(() => {
-          const [struck, next] = take(active, call)
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const [struck, next] = take(active, call, now)
           active = next
           return struck
         })

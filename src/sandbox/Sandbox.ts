@@ -2,15 +2,20 @@
  * Emulates every upstream on a port of its own, so that the whole system can be tried and tested without a vendor.
  * One seed gives one sandbox: the same credentials, quotas and answers, and tokens that outlive a restart.
  */
-import { ByteSize, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { ByteSize, Context, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientResponse, HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
 import type { HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer } from "node:http"
-import { controlRoutes } from "./controlRoutes.ts"
+import { controlRoutes, openAiCredentialsOf } from "./controlRoutes.ts"
 import { SandboxCredentials } from "./credentials.ts"
+import { faultRoutes } from "./faultRoutes.ts"
 import { Faults } from "./Faults.ts"
+import { callRoutes } from "./openai/callRoutes.ts"
+import { limitRoutes } from "./openai/limitRoutes.ts"
+import { OpenAiProviders } from "./openai/OpenAiProviders.ts"
+import type { OpenAiProvidersOptions } from "./openai/OpenAiProviders.ts"
 import { RequestLog } from "./RequestLog.ts"
 import { Statistics } from "./Statistics.ts"
 import { accountRoutes } from "./warp/accountRoutes.ts"
@@ -48,17 +53,22 @@ export class SandboxUnreachable extends Schema.TaggedError<SandboxUnreachable>()
   }
 }
 
-export interface SandboxOptions extends Omit<WarpAccountsOptions, "seed"> {
+export interface SandboxOptions extends Omit<WarpAccountsOptions, "seed">, OpenAiProvidersOptions {
   /** Default 127.0.0.1. */
   readonly host?: string | undefined
   /** Default 28890; 0 takes a free one. */
   readonly port?: number | undefined
   /** Default "weirgate". */
   readonly seed?: string | undefined
-  /** The pause before each event of a stream (default 1 millisecond). */
-  readonly latency?: Duration.Input | undefined
   /** The models an account at Warp may use (default: those of 2025). */
   readonly models?: ReadonlyArray<string> | undefined
+}
+
+export interface SandboxProvider {
+  readonly name: string
+  /** Ends before `/chat/completions`. */
+  readonly baseUrl: string
+  readonly keys: ReadonlyArray<Redacted.Redacted>
 }
 
 /** The largest body it reads. */
@@ -73,6 +83,8 @@ export class Sandbox extends Context.Service<
     /** Of accounts that exist from the start: using them creates no user. */
     readonly personalRefreshToken: Redacted.Redacted
     readonly anonymousRefreshToken: Redacted.Redacted
+    /** The OpenAI-compatible providers. */
+    readonly openai: ReadonlyArray<SandboxProvider>
   }
 >()("weirgate/sandbox/Sandbox") {
   /** Serves until its scope closes, and then breaks off what is still at work without waiting for it. */
@@ -84,9 +96,17 @@ export class Sandbox extends Context.Service<
       Faults.layer,
       Statistics.layer,
       RequestLog.layer,
-      WarpAccounts.layerWith({ ...options, seed })
+      WarpAccounts.layerWith({ ...options, seed }),
+      OpenAiProviders.layerWith(options)
     )
-    const routes = Layer.mergeAll(controlRoutes, accountRoutes, modelRoute({ ...options, seed }))
+    const routes = Layer.mergeAll(
+      controlRoutes,
+      faultRoutes,
+      limitRoutes,
+      accountRoutes,
+      modelRoute({ ...options, seed }),
+      callRoutes({ seed })
+    )
     const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, largestBody))
     )
@@ -117,7 +137,8 @@ export class Sandbox extends Context.Service<
           url: base,
           apiKey: Redacted.make(credentials.apiKey),
           personalRefreshToken: Redacted.make(credentials.personal.refreshToken),
-          anonymousRefreshToken: Redacted.make(credentials.anonymous.refreshToken)
+          anonymousRefreshToken: Redacted.make(credentials.anonymous.refreshToken),
+          openai: providersIn(credentials.openai)
         })
       })
     )
@@ -132,9 +153,17 @@ const running = Effect.gen(function* () {
     url,
     apiKey: Redacted.make(apiKey),
     personalRefreshToken: Redacted.make(provisioned.personal.refresh),
-    anonymousRefreshToken: Redacted.make(provisioned.anonymous.refresh)
+    anonymousRefreshToken: Redacted.make(provisioned.anonymous.refresh),
+    openai: providersIn(openAiCredentialsOf(url))
   })
 })
+
+const providersIn = (credentials: SandboxCredentials["openai"]): ReadonlyArray<SandboxProvider> =>
+  Object.entries(credentials).map(([name, { baseUrl, keys }]) => ({
+    name,
+    baseUrl,
+    keys: keys.map((key) => Redacted.make(key))
+  }))
 
 /** An emulator has nobody to wait for: when it stops, connections still open are dropped. */
 const listening = (host: string, port: number) =>

@@ -13,6 +13,8 @@ export const SandboxCredentials = Schema.Struct({
   anonymous: Provisioned,
   baseUrl: Schema.String,
   identityUrl: Schema.String,
-  tokenUrl: Schema.String
+  tokenUrl: Schema.String,
+  /** By the provider's name. */
+  openai: Schema.Record(Schema.String, Schema.Struct({ baseUrl: Schema.String, keys: Schema.Array(Schema.String) }))
 })
 export type SandboxCredentials = typeof SandboxCredentials.Type

@@ -1,9 +1,8 @@
 /** Which of the faults that are set strikes a call: the first that fits and has let enough calls pass. */
-import { strikesOnArrival } from "./warp/warpFault.ts"
-import type { WarpFault } from "./warp/warpFault.ts"
-
-/** Every upstream adds its own kind of fault here. */
-export type Fault = WarpFault
+import { Duration } from "effect"
+import { fits } from "./fault.ts"
+import type { Fault } from "./fault.ts"
+import type { Struck } from "./faultTerms.ts"
 
 export interface ActiveFault {
   readonly fault: Fault
@@ -11,30 +10,30 @@ export interface ActiveFault {
   readonly skip: number
   /** Calls it still strikes; null without end. */
   readonly left: number | null
+  /** Epoch milliseconds from which on it strikes no more; null without end. */
+  readonly until: number | null
 }
 
-/** A call at a point where a fault may strike: when it arrives, or when it has been accepted and is about to be answered. */
-export interface Struck {
-  readonly provider: string
-  readonly call: string
-  readonly model?: string | undefined
-  readonly phase: "arrival" | "accepted"
-}
-
-export const activate = (fault: Fault): ActiveFault => ({
+export const activate = (fault: Fault, now: number): ActiveFault => ({
   fault,
   skip: fault.skip ?? 0,
-  left: fault.times === undefined ? 1 : fault.times
+  left: fault.times === undefined ? (fault.for === undefined ? 1 : null) : fault.times,
+  until: fault.for === undefined ? null : now + Duration.toMillis(Duration.fromInputUnsafe(fault.for))
 })
+
+/** Those whose time has not passed. */
+export const current = (faults: ReadonlyArray<ActiveFault>, now: number): ReadonlyArray<ActiveFault> =>
+  faults.filter(({ until }) => until === null || now < until)
 
 /** Each call counts once against the `skip` of every fault it comes past on its way to the one that strikes it. */
 export const take = (
   faults: ReadonlyArray<ActiveFault>,
-  call: Struck
+  call: Struck,
+  now: number
 ): readonly [struck: Fault | undefined, faults: ReadonlyArray<ActiveFault>] => {
   let struck: Fault | undefined
   const next: Array<ActiveFault> = []
-  for (const active of faults) {
+  for (const active of current(faults, now)) {
     if (struck !== undefined || !fits(active.fault, call)) {
       next.push(active)
     } else if (active.skip > 0) {
@@ -47,9 +46,3 @@ export const take = (
   }
   return [struck, next]
 }
-
-const fits = (fault: Fault, call: Struck): boolean =>
-  (fault.provider ?? "warp") === call.provider &&
-  fault.call === call.call &&
-  (fault.model === undefined || fault.model === call.model) &&
-  strikesOnArrival(fault) === (call.phase === "arrival")

@@ -10,6 +10,8 @@ export interface Question {
   readonly systemPrompt: string | undefined
   readonly tools: ReadonlyArray<{ readonly name: string; readonly schema: unknown }>
   readonly toolResults: ReadonlyArray<{ readonly text: string; readonly failed: boolean }>
+  /** Whether one of the tools has to be called, named or not. */
+  readonly mustCall?: boolean
 }
 
 export interface ModelAnswer {
@@ -48,14 +50,14 @@ export const answer = (question: Question): ModelAnswer => {
 }
 
 /** Every tool whose whole name is in the query, else the first that shares a word with it, else the first if asked for any. */
-const toolsNamed = ({ query, tools }: Question): Question["tools"] => {
+const toolsNamed = ({ mustCall = false, query, tools }: Question): Question["tools"] => {
   const asked = query.toLowerCase()
   const named = tools.filter(({ name }) => name !== "" && asked.includes(name.toLowerCase()))
   if (named.length > 0) return named
   const words = new Set(wordsOf(query))
   const related = tools.find(({ name }) => wordsOf(name).some((word) => word.length >= 4 && words.has(word)))
   if (related !== undefined) return [related]
-  return /\b(call|use) (a|the|any) (tool|function)\b/.test(asked) ? tools.slice(0, 1) : []
+  return mustCall || /\b(call|use) (a|the|any) (tool|function)\b/.test(asked) ? tools.slice(0, 1) : []
 }
 
 const wordsOf = (text: string): ReadonlyArray<string> =>
@@ -71,6 +73,7 @@ const said = (query: string): ReadonlyArray<string> => (query === "" ? [] : [`Yo
  * never more than `most`.
  */
 export const pieces = (text: string, most = 400): ReadonlyArray<string> => {
+  if (text === "") return []
   const words = text.split(/(?<=\S)(?=\s)/)
   const size = Math.ceil(words.length / most)
   return Array.from({ length: Math.ceil(words.length / size) }, (_, index) =>

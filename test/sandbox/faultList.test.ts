@@ -1,15 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Duration, Schema } from "effect"
+import type { Fault } from "../../src/sandbox/fault.ts"
 import { activate, take } from "../../src/sandbox/faultList.ts"
-import type { ActiveFault, Fault, Struck } from "../../src/sandbox/faultList.ts"
+import type { ActiveFault } from "../../src/sandbox/faultList.ts"
+import type { Struck } from "../../src/sandbox/faultTerms.ts"
+import { at } from "./warpCaller.ts"
 
 const arriving = (call: string, model?: string): Struck => ({ provider: "warp", call, model, phase: "arrival" })
 
 /** What strikes each of a row of calls. */
 const strikes = (faults: ReadonlyArray<Fault>, calls: ReadonlyArray<Struck>) => {
-  let active: ReadonlyArray<ActiveFault> = faults.map(activate)
+  let active: ReadonlyArray<ActiveFault> = faults.map((fault) => activate(fault, 0))
   return calls.map((call) => {
-    const [struck, next] = take(active, call)
+    const [struck, next] = take(active, call, 0)
     active = next
     return struck?.kind
   })
@@ -70,6 +73,28 @@ describe("faultList", () => {
     assert.deepStrictEqual(strikes([{ call: "ai", kind: "cut" }], [arriving("ai"), accepted]), [undefined, "cut"])
   })
 
+  const struckAt = (fault: Fault, ...times: ReadonlyArray<number>) => {
+    let active: ReadonlyArray<ActiveFault> = [activate(fault, 1_000)]
+    return times.map((now) => {
+      const [struck, next] = take(active, arriving("ai"), now)
+      active = next
+      return struck !== undefined
+    })
+  }
+
+  it("strikes every call for as long as it is told, and none from that instant on", () => {
+    const outage: Fault = { call: "ai", kind: "server_error", for: Duration.seconds(60) }
+    assert.deepStrictEqual(struckAt(outage, 1_000, 2_000, 60_999, 61_000, 61_001), [true, true, true, false, false])
+  })
+
+  it("strikes no more often than it is told while its time lasts", () => {
+    assert.deepStrictEqual(struckAt({ call: "ai", kind: "quota", for: 60_000, times: 1 }, 1_000, 1_001), [true, false])
+    assert.deepStrictEqual(struckAt({ call: "ai", kind: "quota", for: 60_000, times: 2 }, 60_999, 61_000), [
+      true,
+      false
+    ])
+  })
+
   it.prop(
     "strikes as if each fault were a list of passes and strikes, used up from the front",
     { counts: Counts },
@@ -85,12 +110,12 @@ describe("faultList", () => {
         ...Array.from({ length: skip }, () => "pass"),
         ...Array.from({ length: times }, () => "strike")
       ])
-      let active: ReadonlyArray<ActiveFault> = faults.map(activate)
+      let active: ReadonlyArray<ActiveFault> = faults.map((fault) => activate(fault, 0))
       for (let call = 0; call < 30; call++) {
-        const [struck, next] = take(active, arriving("ai"))
+        const [struck, next] = take(active, arriving("ai"), 0)
         active = next
         const expected = queues.findIndex((queue) => queue.shift() === "strike")
-        assert.strictEqual(struck?.status, expected === -1 ? undefined : 500 + expected)
+        assert.strictEqual(at(struck, "status"), expected === -1 ? undefined : 500 + expected)
       }
       assert.lengthOf(active, 0)
     },

@@ -1,15 +1,16 @@
 /** The emulated Warp's model endpoint: a protobuf request in, a stream of protobuf events out. */
-import { Clock, DateTime, Duration, Effect, Result, Stream } from "effect"
-import { HttpBody, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Connection from "../connection.ts"
+import { Clock, DateTime, Duration, Effect, Result } from "effect"
+import { HttpRouter } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
+import { isWarp } from "../fault.ts"
 import { Faults } from "../Faults.ts"
-import type { Fault } from "../faultList.ts"
 import { answer } from "../modelAnswer.ts"
+import * as Paced from "../pacedBody.ts"
 import { RequestLog } from "../RequestLog.ts"
 import { hex } from "../seed.ts"
 import { Statistics } from "../Statistics.ts"
 import type { OpenCall } from "../Statistics.ts"
-import { bearerOf } from "./bearer.ts"
+import { bearerOf } from "../bearer.ts"
 import { dataOf, frame } from "./framing.ts"
 import { decodeRequest } from "./modelRequest.ts"
 import type { ModelRequest } from "./modelRequest.ts"
@@ -17,6 +18,8 @@ import { stepsOf } from "./streamSteps.ts"
 import type { Exchange, Step } from "./streamSteps.ts"
 import { strike } from "./strike.ts"
 import { WarpAccounts } from "./WarpAccounts.ts"
+import type { Account, BearerRefused } from "./WarpAccounts.ts"
+import type { WarpFault } from "./warpFault.ts"
 import { warpModels } from "../../upstream/warp/models.ts"
 import * as Responses from "./warpResponses.ts"
 
@@ -39,13 +42,24 @@ export const modelRoute = (options: ModelRouteOptions) =>
       const latency = Duration.fromInputUnsafe(options.latency ?? "1 millis")
 
       const respond = Effect.fnUntraced(function* (open: OpenCall, request: HttpServerRequest.HttpServerRequest) {
+        const arrivedAt = yield* Clock.currentTimeMillis
         const asked = decodeRequest(new Uint8Array(yield* request.arrayBuffer))
         const account = yield* Effect.result(accounts.authenticate(yield* bearerOf))
-        if (asked !== undefined) {
-          yield* log.add(
-            logged(asked, Result.isSuccess(account) ? account.success.uid : null, yield* Clock.currentTimeMillis)
-          )
-        }
+        const answered =
+          asked === undefined
+            ? undefined
+            : yield* log.add(logged(asked, Result.isSuccess(account) ? account.success.uid : null, arrivedAt))
+        const response = yield* answerTo(asked, account, open, request)
+        if (answered !== undefined) yield* answered(response.status)
+        return response
+      })
+
+      const answerTo = Effect.fnUntraced(function* (
+        asked: ModelRequest | undefined,
+        account: Result.Result<Account, BearerRefused>,
+        open: OpenCall,
+        request: HttpServerRequest.HttpServerRequest
+      ) {
         const struck = yield* strike(faults, open, "ai", asked?.model)
         if (struck !== undefined) return struck
         if (Result.isFailure(account)) return Responses.unauthorized(account.failure.reason)
@@ -53,8 +67,14 @@ export const modelRoute = (options: ModelRouteOptions) =>
         if (!models.has(asked.model)) return Responses.modelNotAllowed(asked.model)
         const ordinal = yield* accounts.spend(account.success)
         if (ordinal === undefined) return Responses.noQuota
-        const fault = yield* faults.take({ provider: "warp", call: "ai", model: asked.model, phase: "accepted" })
-        return streamed(stepsOf(exchangeOf(options.seed, ordinal, asked), fault), { fault, latency, open, request })
+        const taken = yield* faults.take({ provider: "warp", call: "ai", model: asked.model, phase: "accepted" })
+        const fault = taken !== undefined && isWarp(taken) ? taken : undefined
+        return Paced.pacedResponse(paced(stepsOf(exchangeOf(options.seed, ordinal, asked), fault), fault, latency), {
+          request,
+          open,
+          contentType: fault?.kind === "no_content_type" ? undefined : "text/event-stream",
+          headers: { "cache-control": "no-cache, no-transform" }
+        })
       })
 
       yield* router.add("POST", "/ai/multi-agent", (request) =>
@@ -82,51 +102,28 @@ const exchangeOf = (seed: string, ordinal: number, asked: ModelRequest): Exchang
 /** Four characters make a token, as a rule of thumb. */
 const tokensIn = (characters: number): number => Math.max(1, Math.ceil(characters / 4))
 
-const streamed = (
+/** The pause before each event after the first, and what leaves, as the fault frames it. */
+const paced = (
   steps: ReadonlyArray<Step>,
-  context: {
-    readonly fault: Fault | undefined
-    readonly latency: Duration.Duration
-    readonly open: OpenCall
-    readonly request: HttpServerRequest.HttpServerRequest
-  }
-) => {
-  const { fault, latency, open, request } = context
-  const pause = Duration.isZero(latency) ? Effect.void : Effect.sleep(latency)
-  const frames = (data: string) => frame(data, fault?.kind)
-  const body = Stream.fromIterable(steps).pipe(
-    Stream.mapEffect((step, index) => {
-      switch (step._tag) {
-        case "Wait":
-          return Effect.as(Duration.isFinite(step.duration) ? Effect.sleep(step.duration) : Effect.never, [])
-        case "HangUp":
-          return Effect.andThen(open.breaking, Connection.hangUp(request))
-        case "Send":
-          return Effect.as(index === 0 ? Effect.void : pause, frames(dataOf(step.event)))
-        case "SendData":
-          return Effect.as(pause, frames(step.data))
-      }
-    }),
-    Stream.flatMap(Stream.fromIterable),
-    // Each piece of a frame leaves in a write of its own, and on its own if the network lets it.
-    Stream.mapEffect((piece) => Effect.as(Effect.yieldNow, piece)),
-    Stream.encodeText
-  )
-  const named = fault?.kind !== "no_content_type"
-  const response = HttpServerResponse.setBody(
-    HttpServerResponse.empty({ status: 200, headers: { "cache-control": "no-cache, no-transform" } }),
-    HttpBody.stream(
-      Stream.concat(Stream.drain(Stream.fromEffect(Connection.sendHeaders(request))), body),
-      // A body that names its type would bring the header back.
-      named ? "text/event-stream" : ""
-    )
-  )
-  return named ? response : HttpServerResponse.removeHeader(response, "content-type")
-}
+  fault: WarpFault | undefined,
+  latency: Duration.Duration
+): ReadonlyArray<Paced.Step> =>
+  steps.flatMap((step, index) => {
+    switch (step._tag) {
+      case "Send":
+        return [...(index === 0 ? [] : Paced.wait(latency)), Paced.send(...frame(dataOf(step.event), fault?.kind))]
+      case "SendData":
+        return [...Paced.wait(latency), Paced.send(...frame(step.data, fault?.kind))]
+      default:
+        return [step]
+    }
+  })
 
-const logged = (asked: ModelRequest, account: string | null, now: number) => ({
-  time: DateTime.formatIso(DateTime.makeUnsafe(now)),
+const logged = (asked: ModelRequest, account: string | null, arrivedAt: number) => ({
+  time: DateTime.formatIso(DateTime.makeUnsafe(arrivedAt)),
+  arrivedAt,
   provider: "warp",
+  call: "ai",
   account,
   conversationId: asked.conversationId ?? "",
   model: asked.model,

@@ -1,10 +1,10 @@
 /** What the emulated Warp does, step by step, while it streams an answer, whole or struck by a fault. */
 import { Duration } from "effect"
 import type { ResponseEvent } from "../../upstream/warp/warp_pb.ts"
+import { delayOf } from "../faultTerms.ts"
 import type { ModelAnswer } from "../modelAnswer.ts"
 import { content, finished, opening, transaction } from "./answerEvents.ts"
 import type { Cost, Mishap, Names } from "./answerEvents.ts"
-import { delayOf } from "./warpFault.ts"
 import type { WarpFault } from "./warpFault.ts"
 
 export type Step =

@@ -3,9 +3,10 @@ import { Clock, Duration, Effect } from "effect"
 import { HttpServerRequest } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
 import * as Connection from "../connection.ts"
+import { isWarp } from "../fault.ts"
 import type { Faults } from "../Faults.ts"
+import { delayOf } from "../faultTerms.ts"
 import type { OpenCall } from "../Statistics.ts"
-import { delayOf } from "./warpFault.ts"
 import type { WarpCall } from "./warpFault.ts"
 import { faultResponse } from "./warpResponses.ts"
 
@@ -17,7 +18,7 @@ export const strike = Effect.fnUntraced(function* (
   model?: string
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse | undefined, never, HttpServerRequest.HttpServerRequest> {
   const fault = yield* faults.take({ provider: "warp", call, model, phase: "arrival" })
-  if (fault === undefined) return undefined
+  if (fault === undefined || !isWarp(fault)) return undefined
   const request = yield* HttpServerRequest.HttpServerRequest
   yield* Effect.sleep(delayOf(fault, fault.kind === "slow" ? Duration.seconds(1) : Duration.zero))
   switch (fault.kind) {

@@ -1,5 +1,6 @@
-/** The faults the emulated Warp can be asked for. Durations are milliseconds or words such as "2 seconds". */
-import { Duration, Schema, Struct } from "effect"
+/** The faults the emulated Warp can be asked for. */
+import { Schema, Struct } from "effect"
+import { Count, timing } from "../faultTerms.ts"
 
 export const WarpCall = Schema.Literals(["createAnonymousUser", "exchange", "refresh", "quota", "ai"])
 export type WarpCall = typeof WarpCall.Type
@@ -63,7 +64,6 @@ export const strikesOnArrival = (fault: WarpFault): boolean => kindOf(fault).str
 
 const kindOf = (fault: Pick<WarpFault, "kind">): Kind => kinds[fault.kind]
 
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Text = Schema.NonEmptyString.check(Schema.isMaxLength(1_000))
 /** What a header can carry. */
 const HeaderText = Text.check(Schema.isPattern(/^[\x20-\x7e]+$/))
@@ -74,16 +74,11 @@ const Fields = Schema.Struct({
   kind: Schema.Literals(Struct.keys(kinds)),
   /** Strikes only requests for this model. */
   model: Schema.optionalKey(Text),
-  /** How many calls it strikes (default 1); null until it is taken away. */
-  times: Schema.optionalKey(Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)))),
-  /** How many calls it lets pass first (default 0). */
-  skip: Schema.optionalKey(Count),
+  ...timing,
   /** Sent as it stands: seconds, a fraction, an HTTP date, or nonsense. */
   retryAfter: Schema.optionalKey(Schema.Union([Schema.Finite, HeaderText])),
   /** How many events leave before it strikes. */
   afterEvents: Schema.optionalKey(Count),
-  /** How long to wait before it strikes; for `stall` how long it lasts (default: without end). */
-  delay: Schema.optionalKey(Schema.Union([Count, Schema.DurationFromString])),
   /** Default 500. */
   status: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 }))),
   /** The upstream's own code: of a rejected token, or the type of a user-facing error. */
@@ -110,7 +105,3 @@ const misfits = (fault: typeof Fields.Type) => {
       .map((field) => ({ path: [field], issue: `changes nothing about "${fault.kind}"` }))
   ]
 }
-
-/** The wait a fault asks for. */
-export const delayOf = (fault: WarpFault, otherwise: Duration.Duration): Duration.Duration =>
-  fault.delay === undefined ? otherwise : Duration.fromInputUnsafe(fault.delay)

@@ -4,7 +4,7 @@ import { at, get, postJson, remove, setFault, withSandbox } from "./warpCaller.t
 
 const listed = Effect.map(get("/_sandbox/faults"), ({ json }) => at(json, "faults"))
 
-describe("controlRoutes", () => {
+describe("faultRoutes", () => {
   it.effect("takes one fault, a list of faults, or an object that holds the list", () =>
     Effect.gen(function* () {
       yield* setFault({ call: "ai", kind: "quota" })
