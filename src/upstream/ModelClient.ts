@@ -50,6 +50,8 @@ export interface StreamedAnswer {
    * has it. Fails when the answer breaks, is silent too long, or is no answer; only one may pull at a time.
    */
   readonly next: Effect.Effect<Uint8Array, CallFailure | Cause.Done>
+  /** Ends it at once: what is pulled then, or is being waited for, fails with `UpstreamUnavailable`. Never throws. */
+  readonly cut: () => void
   /** As far as it has come. */
   readonly usage: () => Usage | undefined
 }
