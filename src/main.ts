@@ -6,6 +6,7 @@ import { Cause, Console, Effect, Exit, FileSystem, Layer, References } from "eff
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { warpProvider } from "./domain/Provider.ts"
 import { Acquisition } from "./acquisition/Acquisition.ts"
+import * as config from "./cli/config.ts"
 import { broker, records, settings } from "./cli/layers.ts"
 import { serve } from "./cli/serve.ts"
 import { status } from "./cli/status.ts"
@@ -63,6 +64,17 @@ const commands = Command.make("weirgate").pipe(
         tokenCommand("disable", tokens.disable, "Take it out of use until it is enabled or reset"),
         tokenCommand("enable", tokens.enable, "Let it be used again"),
         tokenCommand("remove", tokens.remove, "Forget it, secrets and all")
+      ])
+    ),
+    Command.make("config").pipe(
+      Command.withDescription("Look into a configuration file before a server runs on it"),
+      Command.withSubcommands([
+        Command.make("schema", {}, () => Effect.flatMap(config.schema, Console.log).pipe(quiet)).pipe(
+          Command.withDescription("Print the file's JSON Schema, for editors")
+        ),
+        Command.make("check", { file: Argument.String("file") }, ({ file }) =>
+          Effect.flatMap(config.check(file), Console.log).pipe(quiet)
+        ).pipe(Command.withDescription("Say all that is wrong with a file, or what it amounts to"))
       ])
     ),
     Command.make("replay", { file: Argument.String("file") }, ({ file }) =>

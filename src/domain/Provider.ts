@@ -78,5 +78,13 @@ export interface Target {
   readonly model: string
 }
 
+/** What a client may ask for, and who serves it. */
+export interface Route {
+  /** The public name. */
+  readonly model: string
+  /** In order of preference. */
+  readonly targets: ReadonlyArray<Target>
+}
+
 /** How a target is written: `provider/model`. */
 export const nameOf = ({ model, provider }: Target): string => `${provider}/${model}`

@@ -1,13 +1,6 @@
 /** What the operator offers now: the providers, and which of them serve a model. Replaced whole, never in parts. */
 import { Context, Effect, Layer } from "effect"
-import type { Provider, Target } from "../domain/Provider.ts"
-
-export interface Route {
-  /** The public name. */
-  readonly model: string
-  /** In order of preference. */
-  readonly targets: ReadonlyArray<Target>
-}
+import type { Provider, Route, Target } from "../domain/Provider.ts"
 
 export interface Offer {
   readonly providers: ReadonlyMap<string, Provider>
@@ -25,15 +18,15 @@ export class Catalog extends Context.Service<
     readonly replace: (offer: Offer) => Effect.Effect<void>
   }
 >()("weirgate/traffic/Catalog") {
-  static readonly layerWith = (first: Offer): Layer.Layer<Catalog> =>
-    Layer.sync(Catalog, () => {
-      let offer = first
-      return Catalog.of({
-        current: () => offer,
-        replace: (next) =>
-          Effect.sync(() => {
-            offer = next
-          })
-      })
+  /** Offers nothing until it is told what. */
+  static readonly layer: Layer.Layer<Catalog> = Layer.sync(Catalog, () => {
+    let offer: Offer = { providers: new Map(), routes: [], resolve: () => undefined }
+    return Catalog.of({
+      current: () => offer,
+      replace: (next) =>
+        Effect.sync(() => {
+          offer = next
+        })
     })
+  })
 }

@@ -1,11 +1,10 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Layer, Redacted } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { ConfigProvider, Duration, Effect, FileSystem, Layer, Redacted } from "effect"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { decodeFile, Settings } from "../../src/config/Settings.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { version } from "../../src/version.ts"
-import { temporaryFolder } from "../support/running.ts"
 
 const settings = (env: Record<string, string> = {}) =>
   Settings.pipe(
@@ -18,16 +17,18 @@ const settings = (env: Record<string, string> = {}) =>
   )
 
 const fileWith = Effect.fnUntraced(function* (content: unknown) {
-  const filename = join(yield* temporaryFolder, "config.json")
-  writeFileSync(filename, JSON.stringify(content))
+  const fs = yield* FileSystem.FileSystem
+  const filename = join(yield* fs.makeTempDirectoryScoped(), "config.json")
+  yield* fs.writeFileString(filename, JSON.stringify(content))
   return filename
-})
+}, Effect.provide(NodeServices.layer))
 
 describe("Settings", () => {
   it.effect("has defaults that need nothing", () =>
     Effect.gen(function* () {
-      const { server, dataFolder, warp, sandbox } = yield* settings()
-      assert.deepInclude(server, { host: "127.0.0.1", port: 28_889, apiKeys: [] })
+      const { server, dataFolder, warp, sandbox, file } = yield* settings()
+      assert.deepInclude(server, { host: "127.0.0.1", port: 28_889, apiKeys: [], clients: [] })
+      assert.isUndefined(file)
       assert.strictEqual(dataFolder, ".weirgate")
       assert.isUndefined(warp)
       assert.deepInclude(sandbox, { port: 28_890, url: undefined, tokens: ["anonymous", "personal"] })
@@ -93,10 +94,18 @@ describe("Settings", () => {
       { tokens: [{ name: "a", provider: "warp", kind: "personal", refreshToken: "in clear" }] },
       "tokens[0].refreshToken"
     ],
-    [{ server: { prot: 1 } }, "server.prot"]
+    [{ server: { prot: 1 } }, "server.prot"],
+    [{ server: { drain: "Infinity" } }, "server.drain"],
+    [{ server: { apiKeys: [{ env: "in clear" }] } }, "server.apiKeys[0].env"],
+    [{ server: { apiKeys: [{ env: "A", priority: 10 }] } }, "server.apiKeys[0].priority"],
+    [{ server: { apiKeys: [{ env: "A", name: "key-2" }] } }, "server.apiKeys[0].name"],
+    [{ server: { apiKeys: [{ env: "A", timeout: "25 hours" }] } }, "server.apiKeys[0].timeout"],
+    [{ traffic: { attempts: 0 } }, "traffic.attempts"],
+    [{ traffic: { queue: { ageing: "5" } } }, "traffic.queue.ageing"],
+    [[], "(file)"]
   ] as const)("refuses %j by its path", ([content, field]) =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(decodeFile(JSON.stringify(content), "file"))
+      const error = yield* Effect.flip(Settings.fromText(JSON.stringify(content), "file"))
       assert.strictEqual(error.field, field)
       assert.notInclude(error.message, "in clear")
     })
@@ -113,6 +122,29 @@ describe("Settings", () => {
       })
       assert.strictEqual(yield* refused({ tokens: [token("a")] }), "tokens")
       assert.strictEqual(yield* refused({ warp, tokens: [token("a"), token("b"), token("a")] }), "tokens[2].name")
+    })
+  )
+
+  it.effect("names the holders of keys, also those that the file does not name", () =>
+    Effect.gen(function* () {
+      const alice = { env: "A", name: "alice", priority: 7, timeout: "30 seconds" }
+      const filename = yield* fileWith({ server: { apiKeys: [alice, { env: "B" }] } })
+      const { server, file } = yield* settings({ WEIRGATE_CONFIG: filename, A: "synthetic a", B: "synthetic b" })
+      assert.strictEqual(file, filename)
+      assert.deepStrictEqual(server.apiKeys.map(Redacted.value), ["synthetic a", "synthetic b"])
+      assert.deepStrictEqual(server.clients, [
+        { name: "alice", priority: 7, timeout: Duration.seconds(30) },
+        { name: "key-2", priority: undefined, timeout: undefined }
+      ])
+    })
+  )
+
+  it.effect("says where a file is no JSON, and nothing of what stands there", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Settings.fromText('{\n  "server": synthetic\n}', "file"))
+      assert.strictEqual(error.field, "(file)")
+      assert.include(error.reason, "line 2, column 13")
+      assert.notInclude(error.message, "synthetic")
     })
   )
 

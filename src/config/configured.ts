@@ -1,0 +1,254 @@
+/** What a file amounts to: shapes brought together, names resolved, defaults filled in. Pure; secrets are given. */
+import { Duration, Redacted } from "effect"
+import {
+  defaultTimeouts,
+  type Limit,
+  type Limits,
+  type Provider,
+  type ProviderKey,
+  type Route,
+  type Target,
+  type Timeouts,
+  warpProvider
+} from "../domain/Provider.ts"
+import type { TokenKind } from "../domain/Token.ts"
+import { isSandboxUrl, normalBaseUrl, reachOf } from "./baseUrl.ts"
+import type { SecretOf } from "./environment.ts"
+import type { Problem } from "./problems.ts"
+import type { FileProvider, FileWarp, SettingsFile } from "./SettingsFile.ts"
+
+export interface WarpUpstream {
+  readonly baseUrl: string
+  readonly identityUrl: string
+  readonly tokenUrl: string
+  readonly apiKey: Redacted.Redacted
+  readonly minting: boolean
+}
+
+/** The holder of a key to this server. Several keys may have one holder, by its name. */
+export interface Client {
+  readonly name: string
+  /** Of its requests when they do not say it, and the most they may ask for: 0 to 9. */
+  readonly priority: number | undefined
+  /** Of its requests when they do not say it. */
+  readonly timeout: Duration.Duration | undefined
+}
+
+export interface Traffic {
+  /** The most upstream calls that one request may make. */
+  readonly attempts: number
+  /** A request's whole time when its client says nothing. */
+  readonly timeout: Duration.Duration
+  /** The longest in line when the client says nothing. */
+  readonly maxWait: Duration.Duration
+  readonly queue: { readonly limit: number; readonly ageing: Duration.Duration }
+}
+
+export interface Configured {
+  /** In the file's order, after them the one that `warp` is short for. Without an upstream, the Warp that the sandbox plays. */
+  readonly providers: ReadonlyArray<Provider>
+  readonly routes: ReadonlyArray<Route>
+  /** Absent when Warp is not configured. */
+  readonly warp: WarpUpstream | undefined
+  readonly tokens: ReadonlyArray<{
+    readonly name: string
+    readonly kind: TokenKind
+    readonly refresh: Redacted.Redacted
+  }>
+  /** The nth of the clients holds the nth key. */
+  readonly apiKeys: ReadonlyArray<Redacted.Redacted>
+  readonly clients: ReadonlyArray<Client>
+  readonly traffic: Traffic
+  /** A provider is reached at the sandbox, or there is no other. */
+  readonly usesSandbox: boolean
+}
+
+/** Of use only when there is no problem. */
+export const configured = (
+  file: SettingsFile,
+  secretOf: SecretOf
+): { readonly configured: Configured; readonly problems: ReadonlyArray<Problem> } => {
+  const problems: Array<Problem> = []
+  const refuse: Refuse = (field, reason) => void problems.push({ field, reason })
+  const secret: ReadSecret = (variable, field) => {
+    const found = secretOf(variable)
+    if (found !== undefined) return found
+    const reason = `the environment variable ${variable}, which it names, is not set`
+    problems.push({ field, reason, variable })
+    return none
+  }
+
+  const written = file.providers ?? []
+  const apiKeys = file.server?.apiKeys ?? []
+  const keys = apiKeys.map(({ env }, i) => secret(env, `server.apiKeys[${i}].env`))
+  const providers = written.map((provider, i) => providerOf(provider, `providers[${i}]`, secret, refuse))
+  const warps = warpsOf(file)
+  if (warps.length > 1) refuse("warp", `it is short for ${warps[1]?.field}, which is there as well: keep one of them`)
+  const warp = warps[0] && warpOf(warps[0].warp, warps[0].field, secret, refuse)
+  if (file.warp !== undefined) providers.push(warpAlone)
+  const tokens = (file.tokens ?? []).map(({ kind, name, refreshToken }, i) => ({
+    name,
+    kind,
+    refresh: secret(refreshToken.env, `tokens[${i}].refreshToken.env`)
+  }))
+  if (warp === undefined && tokens.length > 0) refuse("tokens", "there is no upstream for them; set warp")
+  const offered = providers.length > 0 ? providers : [warpAlone]
+
+  return {
+    problems,
+    configured: {
+      providers: offered,
+      routes: routesOf(file, offered, refuse),
+      warp,
+      tokens,
+      apiKeys: keys,
+      clients: apiKeys.map(({ name, priority, timeout }, i) => ({ name: name ?? `key-${i + 1}`, priority, timeout })),
+      traffic: trafficOf(file),
+      usesSandbox:
+        providers.length === 0 ||
+        offered.some((provider) => provider.kind === "openai" && isSandboxUrl(provider.baseUrl))
+    }
+  }
+}
+
+/** The variables that a file names: whoever looks them up need not know where they stand. */
+export const variablesOf = (file: SettingsFile): ReadonlySet<string> => {
+  const names = new Set<string>()
+  configured(file, (name) => {
+    names.add(name)
+    return undefined
+  })
+  return names
+}
+
+type Refuse = (field: string, reason: string) => void
+type ReadSecret = (variable: string, field: string) => Redacted.Redacted
+
+const none = Redacted.make("")
+
+const timeoutsOf = (written: FileProvider["timeouts"]): Timeouts => {
+  const phase = (name: keyof Timeouts) => written?.[name] ?? Duration.fromInputUnsafe(defaultTimeouts[name])
+  return {
+    connect: phase("connect"),
+    headers: phase("headers"),
+    firstToken: phase("firstToken"),
+    idle: phase("idle"),
+    total: phase("total")
+  }
+}
+
+/** Its limits are its tokens' quotas, so what is left out is not learned. */
+const warpLimits = (concurrency: Limit = "unlimited", rpm: Limit = "unlimited"): Limits => ({
+  concurrency,
+  rpm,
+  tpm: "unlimited"
+})
+
+/** With nothing said about it as a provider. */
+const warpAlone: Provider = {
+  kind: "warp",
+  name: warpProvider,
+  limits: warpLimits(),
+  timeouts: timeoutsOf(undefined),
+  models: undefined
+}
+
+const providerOf = (written: FileProvider, field: string, secret: ReadSecret, refuse: Refuse): Provider => {
+  const { concurrency, models, name, rpm } = written
+  const timeouts = timeoutsOf(written.timeouts)
+  if (written.kind === "warp") {
+    return { kind: "warp", name: warpProvider, limits: warpLimits(concurrency, rpm), timeouts, models }
+  }
+  if (name === warpProvider) refuse(`${field}.name`, `that is the name of the provider of kind ${warpProvider}`)
+  if (written.allowInsecure !== true) {
+    refuseClearText(written.baseUrl, `${field}.baseUrl`, refuse, ", or set allowInsecure")
+  }
+  return {
+    kind: "openai",
+    name,
+    baseUrl: normalBaseUrl(written.baseUrl),
+    keys: keysOf(written, field, secret, refuse),
+    limits: { concurrency: concurrency ?? "unknown", rpm: rpm ?? "unknown", tpm: written.tpm ?? "unlimited" },
+    timeouts,
+    models
+  }
+}
+
+const refuseClearText = (url: string, field: string, refuse: Refuse, otherwise = "") => {
+  if (!url.startsWith("http:") || reachOf(url) !== "far") return
+  refuse(field, `plain http would carry secrets over the internet in clear text: use https${otherwise}`)
+}
+
+const keysOf = (
+  { baseUrl, keys }: Extract<FileProvider, { readonly kind: "openai" }>,
+  field: string,
+  secret: ReadSecret,
+  refuse: Refuse
+): ReadonlyArray<ProviderKey> => {
+  if (keys === undefined) return [{ name: "keyless:1", kind: "shared", secret: none }]
+  const variables = keys.map((key) => (typeof key === "string" ? undefined : key.env))
+  let literals = 0
+  return keys.map((key, i) => {
+    const at = `${field}.keys[${i}]`
+    if (typeof key === "string") {
+      if (reachOf(baseUrl) !== "own") {
+        refuse(at, 'only a base URL on this machine may have its key in the file; here write { "env": "NAME" }')
+      }
+      return { name: `literal:${++literals}`, kind: "shared", secret: Redacted.make(key) }
+    }
+    const first = variables.indexOf(key.env)
+    if (first < i) refuse(`${at}.env`, `keys[${first}] names the same variable`)
+    return { name: `env:${key.env}`, kind: key.kind ?? "shared", secret: secret(key.env, `${at}.env`) }
+  })
+}
+
+const warpsOf = ({ providers = [], warp }: SettingsFile): ReadonlyArray<{ field: string; warp: FileWarp }> => [
+  ...(warp === undefined ? [] : [{ field: "warp", warp }]),
+  ...providers.flatMap((provider, i) =>
+    provider.kind === "warp" ? [{ field: `providers[${i}]`, warp: provider }] : []
+  )
+]
+
+const warpOf = (warp: FileWarp, field: string, secret: ReadSecret, refuse: Refuse): WarpUpstream => {
+  const { baseUrl, firebaseApiKey, identityUrl, minting, tokenUrl } = warp
+  for (const [name, url] of Object.entries({ baseUrl, identityUrl, tokenUrl })) {
+    refuseClearText(url, `${field}.${name}`, refuse)
+  }
+  const apiKey = secret(firebaseApiKey.env, `${field}.firebaseApiKey.env`)
+  return { baseUrl, identityUrl, tokenUrl, apiKey, minting: minting ?? false }
+}
+
+/** A target is split at its first slash: a model's name may hold more of them. */
+const targetOf = (written: string): Target => {
+  const slash = written.indexOf("/")
+  return { provider: written.slice(0, slash), model: written.slice(slash + 1) }
+}
+
+const routesOf = (
+  { routes = [] }: SettingsFile,
+  providers: ReadonlyArray<Provider>,
+  refuse: Refuse
+): ReadonlyArray<Route> => {
+  const known = new Map(providers.map((provider) => [provider.name, provider]))
+  return routes.map(({ model, targets }, i) => ({
+    model,
+    targets: targets.map((written, j) => {
+      const target = targetOf(written)
+      const field = `routes[${i}].targets[${j}]`
+      const provider = known.get(target.provider)
+      if (provider === undefined) {
+        refuse(field, `there is no provider ${target.provider}; there are ${[...known.keys()].join(", ")}`)
+      } else if (provider.models?.includes(target.model) === false) {
+        refuse(field, `the provider ${target.provider} does not list the model ${target.model}`)
+      }
+      return target
+    })
+  }))
+}
+
+const trafficOf = ({ traffic = {} }: SettingsFile): Traffic => ({
+  attempts: traffic.attempts ?? 5,
+  timeout: traffic.timeout ?? Duration.minutes(10),
+  maxWait: traffic.maxWait ?? Duration.seconds(60),
+  queue: { limit: traffic.queue?.limit ?? 1_000, ageing: traffic.queue?.ageing ?? Duration.seconds(5) }
+})
