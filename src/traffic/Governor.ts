@@ -2,9 +2,14 @@
  * Gives out slots: permission to send one request to a target now. A slot is a place among the provider's calls at work and a
  * place in its minute, taken together or not at all.
  */
-import { Context, Schema } from "effect"
-import type { Duration, Effect, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
 import type { Limits, Target } from "../domain/Provider.ts"
+import * as Replicas from "../store/Replicas.ts"
+import type { Store, StoreUnavailable } from "../store/Store.ts"
+import { type Lessons, noLessons } from "./capacity.ts"
+import * as Dispatch from "./dispatch.ts"
+import * as Metrics from "./governorMetrics.ts"
+import { Learned } from "./limitLearning.ts"
 
 /** No slot in time. `retryAfter` is when one could be had by the best estimate. */
 export class SlotRefused extends Schema.TaggedError<SlotRefused>()("SlotRefused", {
@@ -108,4 +113,188 @@ export class Governor extends Context.Service<
     readonly providers: Effect.Effect<ReadonlyArray<ProviderStanding>>
     readonly statistics: Effect.Effect<GovernorStatistics>
   }
->()("weirgate/traffic/Governor") {}
+>()("weirgate/traffic/Governor") {
+  /** Learned limits are remembered by the store, and lost only with the last second before a crash. */
+  static readonly layerWith = (options: GovernorOptions = {}): Layer.Layer<Governor, StoreUnavailable, Store> =>
+    Layer.effect(
+      Governor,
+      Effect.suspend(() => make(options))
+    )
+
+  static readonly layer = Layer.suspend(() => Governor.layerWith())
+}
+
+export interface GovernorOptions {
+  readonly queue?:
+    | {
+        /** The most that wait (default 1000). */
+        readonly limit?: number | undefined
+        /** How long a wait is worth one priority more (default 5 seconds). */
+        readonly ageing?: Duration.Input | undefined
+      }
+    | undefined
+  /** Added to the 60 seconds that a call counts: what transit may do to the spacing of two calls (default 250 milliseconds). */
+  readonly margin?: Duration.Input | undefined
+}
+
+const lessons = {
+  name: "governor-lessons",
+  schema: Schema.Struct({ concurrency: Learned, rpm: Learned })
+}
+
+const make = Effect.fnUntraced(function* (options: GovernorOptions) {
+  const clock = yield* Clock.Clock
+  const scope = yield* Effect.scope
+  const services = yield* Effect.context()
+  const learned = yield* Replicas.make<Lessons, Lessons>({ collection: lessons, fold: (_stored, _now, next) => next })
+  const now = () => clock.currentTimeMillisUnsafe()
+  const run = (effect: Effect.Effect<void>) =>
+    Fiber.runIn(Effect.runForkWith(services)(effect.pipe(Effect.annotateLogs({ service: "Governor" }))), scope)
+
+  let timer: { readonly at: number; readonly fiber: Fiber.Fiber<void> } | undefined
+  const wakeAt = (at: number) => {
+    if (timer !== undefined && timer.at <= at) return
+    timer?.fiber.interruptUnsafe()
+    const ring = Effect.sync(() => {
+      timer = undefined
+      dispatch.tick(now())
+    })
+    timer = { at, fiber: run(Effect.delay(ring, Math.max(0, at - now()))) }
+  }
+
+  const dispatch = Dispatch.make({
+    limit: options.queue?.limit ?? 1_000,
+    ageing: Duration.toMillis(options.queue?.ageing ?? "5 seconds"),
+    margin: Duration.toMillis(options.margin ?? "250 millis"),
+    lessonsOf: (provider) => learned.get(provider) ?? noLessons,
+    wakeAt
+  })
+
+  const counted = { granted: 0, refused: 0, waitedMs: 0 }
+  const metrics = Metrics.make()
+
+  const slotOf = (granted: Dispatch.Granted): Slot & { readonly release: () => void } => {
+    const { grant, provider, site, target, ticket } = granted
+    const { capacity } = provider
+    let isSettled = false
+    const settle = (outcome: SlotOutcome) => {
+      if (isSettled) return
+      isSettled = true
+      const at = now()
+      const before = site.circuit.view(at).state
+      const hasLearned =
+        outcome._tag === "Served"
+          ? capacity.served(grant, at, outcome.tokens)
+          : outcome._tag === "Throttled" && capacity.throttled(grant, at)
+      if (hasLearned) learned.record(provider.name, at, capacity.lessons())
+      if (outcome._tag === "Throttled" && outcome.retryAfter !== undefined) {
+        dispatch.hold(provider.name, at + Duration.toMillis(outcome.retryAfter), at)
+      }
+      const until =
+        outcome._tag === "Failed" && outcome.retryAfter !== undefined
+          ? at + Duration.toMillis(outcome.retryAfter)
+          : undefined
+      const ended = outcome._tag === "Served" ? "served" : outcome._tag === "Failed" ? "failed" : "neutral"
+      dispatch.end(granted, at, ended, until)
+      const after = site.circuit.view(at)
+      if (after.state !== before) run(Metrics.told(target, after, at))
+    }
+    return {
+      target,
+      queuedMs: granted.queuedMs,
+      probe: ticket.isProbe,
+      skipped: granted.skipped,
+      sent: () => {
+        capacity.sent(grant, now())
+        // Those that wait for its minute know only now how long.
+        if (provider.waiting > 0) dispatch.changed(provider, now())
+      },
+      settle,
+      release: () => {
+        settle({ _tag: "Neutral" })
+        dispatch.release(granted, now())
+      }
+    }
+  }
+
+  const taken = (granted: Dispatch.Granted, scope: Scope.Scope) => {
+    counted.granted++
+    counted.waitedMs += granted.queuedMs
+    const slot = slotOf(granted)
+    return Effect.andThen(
+      Scope.addFinalizer(scope, Effect.sync(slot.release)),
+      Effect.as(metrics.granted(granted.provider.name, granted.queuedMs), slot)
+    )
+  }
+
+  const refused = ({ detail, reason, retryAfter }: Dispatch.Refusal) => {
+    counted.refused++
+    return Effect.andThen(
+      metrics.refused(reason),
+      Effect.fail(new SlotRefused({ reason, detail, retryAfter: Duration.millis(retryAfter) }))
+    )
+  }
+
+  /** In line until it is decided; whoever leaves it gives back what they may have been given at the same moment. */
+  const waited = (request: SlotRequest) => {
+    let decision: Dispatch.Granted | Dispatch.Refusal | undefined
+    let resume: (() => void) | undefined
+    const asked = dispatch.ask(now(), request, (decided) => {
+      decision = decided
+      resume?.()
+    })
+    if ("_tag" in asked) return { isDecided: true as const, decision: asked }
+    const wait = Effect.callback<Dispatch.Granted | Dispatch.Refusal>((done) => {
+      const tell = () => decision !== undefined && done(Effect.succeed(decision))
+      resume = tell
+      tell()
+    })
+    const leave = Effect.sync(() => {
+      if (decision === undefined) dispatch.leave(asked)
+      else if (decision._tag === "Granted") slotOf(decision).release()
+    })
+    return { isDecided: false as const, wait, leave }
+  }
+
+  const refresh = Effect.suspend(() => metrics.census(dispatch.providers.values()))
+  yield* Effect.forkScoped(Effect.schedule(refresh, Schedule.spaced("5 seconds")))
+
+  return Governor.of({
+    slot: (request) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.scope, (scope) => {
+          const asked = waited(request)
+          const decided = asked.isDecided
+            ? Effect.succeed(asked.decision)
+            : Effect.onExit(restore(asked.wait), (exit) => (Exit.isSuccess(exit) ? Effect.void : asked.leave))
+          return Effect.flatMap(decided, (decision) =>
+            decision._tag === "Granted" ? taken(decision, scope) : refused(decision)
+          )
+        })
+      ),
+    configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
+    hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
+    providers: Effect.sync(() => [...dispatch.providers.values()].map((desk) => standingOf(desk, now()))),
+    statistics: Effect.sync(() => ({
+      waiting: dispatch.waiting(),
+      inUse: [...dispatch.providers.values()].reduce((sum, { capacity }) => sum + capacity.inUse(), 0),
+      granted: counted.granted,
+      refused: counted.refused,
+      meanWaitMs: counted.granted === 0 ? 0 : counted.waitedMs / counted.granted
+    }))
+  })
+})
+
+const standingOf = ({ capacity, name, sites, waiting }: Dispatch.ProviderDesk, now: number): ProviderStanding => ({
+  name,
+  limits: capacity.limits(),
+  allowed: capacity.allowed(),
+  inUse: capacity.inUse(),
+  lastMinute: capacity.lastMinute(now),
+  waiting,
+  heldUntil: capacity.heldUntil() > now ? capacity.heldUntil() : undefined,
+  targets: [...sites.values()].map(({ circuit, target }) => {
+    const { source, state, until } = circuit.view(now)
+    return { model: target.model, circuit: state, until, source }
+  })
+})

@@ -1,0 +1,145 @@
+/** What one provider can take on: places among its calls at work, in its minute, and in its minute of model tokens. */
+import type { Limit, Limits } from "../domain/Provider.ts"
+import * as Learning from "./limitLearning.ts"
+import * as RateWindow from "./rateWindow.ts"
+
+/** What is learned of the limits nobody told us. */
+export interface Lessons {
+  readonly concurrency: Learning.Learned
+  readonly rpm: Learning.Learned
+}
+
+export const noLessons: Lessons = {
+  concurrency: Learning.begin(Learning.concurrency),
+  rpm: Learning.begin(Learning.perMinute)
+}
+
+/** A call's places, taken together. */
+export interface Grant {
+  readonly at: number
+  readonly minute: RateWindow.Place
+  readonly tokens: RateWindow.Place
+}
+
+/** When a call could begin: now, at a known time, or when another one has left or ended. */
+export type Opening = { readonly at: number; readonly why: string } | { readonly at: undefined; readonly why: string }
+
+export interface Capacity {
+  readonly limits: () => Limits
+  readonly lessons: () => Lessons
+  readonly allowed: () => { readonly concurrency: number | "unlimited"; readonly rpm: number | "unlimited" }
+  configure(limits: Limits): void
+  opening(now: number, tokens: number): Opening
+  take(now: number, tokens: number): Grant
+  /** It leaves now. */
+  sent(grant: Grant, now: number): void
+  /** It went well; `tokens` is what it really took. True when something was learned. */
+  served(grant: Grant, now: number, tokens: number | undefined): boolean
+  /** It was one too many. True when something was learned. */
+  throttled(grant: Grant, now: number): boolean
+  /** It is over. */
+  release(grant: Grant, now: number): void
+  hold(until: number): void
+  readonly heldUntil: () => number
+  readonly inUse: () => number
+  lastMinute(now: number): number
+  /** How long a call is at work, on average, in milliseconds. */
+  readonly meanHold: () => number
+}
+
+/** Before the first call has ended. */
+const supposedHold = 1_000
+/** What the newest call weighs in the average. */
+const freshness = 0.1
+
+const numberOf = (limit: Limit, learned: Learning.Learned): number | undefined =>
+  limit === "unlimited" ? undefined : limit === "unknown" ? Learning.allowed(learned) : limit
+
+export const make = (first: Limits, remembered: Lessons, margin: number): Capacity => {
+  let limits = first
+  let lessons = remembered
+  let inUse = 0
+  let heldUntil = 0
+  let meanHold = supposedHold
+  // When the limits were last reached: what is served of a flight that reached one says that it may be higher.
+  let fullAt = Number.NEGATIVE_INFINITY
+  let minuteFullAt = Number.NEGATIVE_INFINITY
+  const minute = RateWindow.make(undefined, margin)
+  const tokens = RateWindow.make(undefined, margin)
+
+  const apply = () => {
+    minute.limit = numberOf(limits.rpm, lessons.rpm)
+    tokens.limit = limits.tpm === "unlimited" || limits.tpm === "unknown" ? undefined : limits.tpm
+  }
+  apply()
+  const most = () => numberOf(limits.concurrency, lessons.concurrency)
+
+  const learn = (next: Lessons): boolean => {
+    if (next.concurrency === lessons.concurrency && next.rpm === lessons.rpm) return false
+    lessons = next
+    apply()
+    return true
+  }
+
+  return {
+    limits: () => limits,
+    lessons: () => lessons,
+    allowed: () => ({ concurrency: most() ?? "unlimited", rpm: minute.limit ?? "unlimited" }),
+    configure: (next) => {
+      limits = next
+      apply()
+    },
+    opening: (now, weight) => {
+      if (now < heldUntil) return { at: heldUntil, why: "none of its tokens can be used yet" }
+      const most_ = most()
+      const isFull = most_ !== undefined && inUse >= most_
+      const byMinute = minute.earliest(now, 1)
+      const byTokens = limits.tpm === "unlimited" ? now : tokens.earliest(now, weight)
+      if (byMinute === undefined || byTokens === undefined) return { at: undefined, why: "its minute is full" }
+      const at = Math.max(byMinute, byTokens)
+      if (isFull) return { at: undefined, why: `${inUse} of ${most_} calls are at work` }
+      return { at, why: at > now ? "its minute is full" : "" }
+    },
+    take: (now, weight) => {
+      inUse++
+      const grant = { at: now, minute: minute.take(1), tokens: tokens.take(weight) }
+      if (inUse >= (most() ?? Number.POSITIVE_INFINITY)) fullAt = now
+      if (minute.used(now) >= (minute.limit ?? Number.POSITIVE_INFINITY)) minuteFullAt = now
+      return grant
+    },
+    sent: (grant, now) => {
+      minute.stamp(grant.minute, now)
+      tokens.stamp(grant.tokens, now)
+    },
+    served: (grant, now, real) => {
+      if (real !== undefined) tokens.correct(grant.tokens, real)
+      const { concurrency, rpm } = lessons
+      return learn({
+        concurrency:
+          limits.concurrency === "unknown" && fullAt >= grant.at
+            ? Learning.grown(concurrency, Learning.concurrency, now)
+            : concurrency,
+        rpm: limits.rpm === "unknown" && minuteFullAt >= grant.at ? Learning.grown(rpm, Learning.perMinute, now) : rpm
+      })
+    },
+    throttled: (grant, now) =>
+      learn({
+        concurrency:
+          limits.concurrency === "unknown" ? Learning.halved(lessons.concurrency, grant.at, now) : lessons.concurrency,
+        rpm: limits.rpm === "unknown" ? Learning.halved(lessons.rpm, grant.at, now) : lessons.rpm
+      }),
+    release: (grant, now) => {
+      inUse--
+      minute.giveBack(grant.minute)
+      tokens.giveBack(grant.tokens)
+      meanHold += freshness * (Math.max(0, now - grant.at) - meanHold)
+    },
+    hold: (until) => {
+      heldUntil = Math.max(heldUntil, until)
+    },
+    heldUntil: () => heldUntil,
+    inUse: () => inUse,
+    lastMinute: (now) => minute.used(now),
+    meanHold: () => meanHold
+  }
+}

@@ -1,0 +1,386 @@
+/**
+ * Decides which request goes where and when. A request waits for all its targets at once; whichever can start first takes the
+ * first in its line. Given the time, never takes it: whoever calls sees to it that `tick` is called at the time last asked for.
+ */
+import type { Limits, Target } from "../domain/Provider.ts"
+import * as Capacity from "./capacity.ts"
+import * as Circuit from "./circuit.ts"
+import type { Skipped } from "./journey.ts"
+import * as Line from "./line.ts"
+
+export interface Asked {
+  readonly targets: ReadonlyArray<Target>
+  readonly client: string
+  readonly priority: number
+  readonly since: number
+  readonly until: number
+  readonly tokens: number
+}
+
+export type Refusal = {
+  readonly _tag: "Refused"
+  readonly reason: "full" | "wait" | "timeout" | "unavailable"
+  readonly detail: string
+  /** Milliseconds. */
+  readonly retryAfter: number
+}
+
+export interface Granted {
+  readonly _tag: "Granted"
+  readonly target: Target
+  readonly site: Site
+  readonly provider: ProviderDesk
+  readonly grant: Capacity.Grant
+  readonly ticket: Circuit.Ticket
+  readonly queuedMs: number
+  readonly skipped: ReadonlyArray<Skipped>
+}
+
+/** A request in line. */
+export interface Waiter extends Line.Waiting {
+  readonly asked: Asked
+  readonly arrivedAt: number
+  readonly sites: ReadonlyArray<Site>
+  /** Those of its sites, each once. */
+  readonly desks: ReadonlySet<ProviderDesk>
+  readonly decided: (decision: Granted | Refusal) => void
+}
+
+/** A target: a model, and whether it is in order there. */
+export interface Site {
+  readonly target: Target
+  readonly circuit: Circuit.Circuit
+  readonly line: Line.Line<Waiter>
+  readonly provider: ProviderDesk
+}
+
+export interface ProviderDesk {
+  readonly name: string
+  readonly capacity: Capacity.Capacity
+  /** By model. Bounded by what is configured, and by what is asked of a provider that lists nothing. */
+  readonly sites: Map<string, Site>
+  readonly turns: Line.Turns
+  /** Requests that wait for it, perhaps among others. */
+  waiting: number
+  /** The same by priority, each counted as the share of it among those that it waits for. */
+  readonly shares: Array<number>
+}
+
+export interface Options {
+  /** The most that wait. */
+  readonly limit: number
+  /** Milliseconds of waiting that are worth one priority. */
+  readonly ageing: number
+  readonly margin: number
+  readonly lessonsOf: (provider: string) => Capacity.Lessons
+  /** Has `tick` called then, instead of at the time asked for before. */
+  readonly wakeAt: (at: number) => void
+}
+
+export interface Dispatch {
+  readonly providers: ReadonlyMap<string, ProviderDesk>
+  readonly waiting: () => number
+  configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>, now: number): void
+  /** Decides at once, or later through `decided`. */
+  ask(now: number, asked: Asked, decided: Waiter["decided"]): Granted | Refusal | Waiter
+  leave(waiter: Waiter): void
+  end(granted: Granted, now: number, outcome: "served" | "failed" | "neutral", statedUntil?: number): void
+  release(granted: Granted, now: number): void
+  hold(provider: string, until: number, now: number): void
+  /** Something may have become free at this provider. */
+  changed(provider: ProviderDesk, now: number): void
+  tick(now: number): void
+}
+
+/** Models of one provider that are told apart; the healthy ones that have been idle longest are forgotten beyond. */
+const mostSites = 1_000
+
+/** How soon it is worth asking again when a probe is out. */
+const soon = 1_000
+
+const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
+
+export const make = ({ ageing, lessonsOf, limit, margin, wakeAt }: Options): Dispatch => {
+  const providers = new Map<string, ProviderDesk>()
+  // Insertion order is the order of arrival. At most `limit`.
+  const waiters = new Set<Waiter>()
+  let ordinal = 0
+
+  const deskOf = (name: string): ProviderDesk => {
+    const known = providers.get(name)
+    if (known !== undefined) return known
+    const capacity = Capacity.make(unlimited, lessonsOf(name), margin)
+    const made: ProviderDesk = {
+      name,
+      capacity,
+      sites: new Map(),
+      turns: Line.turns(),
+      waiting: 0,
+      shares: Array.from({ length: 10 }, () => 0)
+    }
+    providers.set(name, made)
+    return made
+  }
+
+  const siteOf = (target: Target): Site => {
+    const provider = deskOf(target.provider)
+    const known = provider.sites.get(target.model)
+    if (known !== undefined) return known
+    if (provider.sites.size >= mostSites) {
+      for (const [model, site] of provider.sites) {
+        if (site.line.size === 0) provider.sites.delete(model)
+        break
+      }
+    }
+    const made: Site = { target, circuit: Circuit.make(), line: Line.make<Waiter>(ageing, provider.turns), provider }
+    provider.sites.set(target.model, made)
+    return made
+  }
+
+  /** Why it cannot start there now; undefined when it can. */
+  const hindrance = ({ circuit, provider }: Site, asked: Asked, now: number): string | undefined => {
+    if (circuit.room(now) < 1) {
+      const { source, state } = circuit.view(now)
+      return state === "returning"
+        ? "coming back slowly"
+        : state === "open"
+          ? `out of order (${source})`
+          : "being probed"
+    }
+    const opening = provider.capacity.opening(now, asked.tokens)
+    return opening.at === now ? undefined : opening.why
+  }
+
+  const grant = (site: Site, asked: Asked, arrivedAt: number, now: number): Granted => {
+    const { circuit, provider, target } = site
+    const skipped: Array<Skipped> = []
+    for (const other of asked.targets) {
+      if (other === target || (other.provider === target.provider && other.model === target.model)) break
+      skipped.push({ target: other, why: hindrance(siteOf(other), asked, now) ?? "it was not free in time" })
+    }
+    provider.turns.served(asked.client)
+    return {
+      _tag: "Granted",
+      target,
+      site,
+      provider,
+      grant: provider.capacity.take(now, asked.tokens),
+      ticket: circuit.begin(now),
+      queuedMs: now - arrivedAt,
+      skipped
+    }
+  }
+
+  const drop = (waiter: Waiter) => {
+    waiter.isOver = true
+    waiters.delete(waiter)
+    count(waiter, -1)
+  }
+
+  const count = ({ desks, priority }: Waiter, by: 1 | -1) => {
+    for (const desk of desks) {
+      desk.waiting += by
+      desk.shares[priority] = (desk.shares[priority] ?? 0) + by / desks.size
+    }
+  }
+
+  const refuse = (waiter: Waiter, refusal: Refusal) => {
+    drop(waiter)
+    waiter.decided(refusal)
+  }
+
+  /** The first of all lines of a provider that can start there now. */
+  const nextOf = (provider: ProviderDesk, now: number): { site: Site; waiter: Waiter } | undefined => {
+    let best: { site: Site; waiter: Waiter } | undefined
+    for (const site of provider.sites.values()) {
+      if (site.line.size === 0 || site.circuit.room(now) < 1) continue
+      const waiter = site.line.first(now)
+      if (
+        waiter === undefined ||
+        (best !== undefined && !Line.before(waiter, best.waiter, now, ageing, provider.turns))
+      ) {
+        continue
+      }
+      best = { site, waiter }
+    }
+    return best !== undefined && provider.capacity.opening(now, best.waiter.asked.tokens).at === now ? best : undefined
+  }
+
+  /** Where a waiter that may start at one of its targets starts: earlier ones may have become free at the same time. */
+  const preferred = (waiter: Waiter, found: Site, now: number): Site => {
+    for (const site of waiter.sites) {
+      if (site === found) return found
+      if (hindrance(site, waiter.asked, now) === undefined) return site
+    }
+    return found
+  }
+
+  const changed = (provider: ProviderDesk, now: number) => {
+    while (provider.waiting > 0) {
+      const next = nextOf(provider, now)
+      if (next === undefined) break
+      const { waiter } = next
+      const site = preferred(waiter, next.site, now)
+      drop(waiter)
+      waiter.decided(grant(site, waiter.asked, waiter.arrivedAt, now))
+    }
+    if (provider.waiting > 0) wake(provider, now)
+  }
+
+  /** The next time at which it may go on there by itself. */
+  const wake = (provider: ProviderDesk, now: number) => {
+    let at = Number.POSITIVE_INFINITY
+    for (const { circuit, line } of provider.sites.values()) {
+      const waiter = line.size === 0 ? undefined : line.first(now)
+      if (waiter === undefined) continue
+      const opening = provider.capacity.opening(now, waiter.asked.tokens).at
+      if (opening === undefined) continue
+      const tried = circuit.triedAt(now)
+      const free = tried === undefined ? opening : Math.max(opening, tried)
+      if (free > now) at = Math.min(at, free)
+    }
+    if (at < Number.POSITIVE_INFINITY) wakeAt(at)
+  }
+
+  const unavailable = (sites: ReadonlyArray<Site>, now: number): Refusal | undefined => {
+    let retryAfter = Number.POSITIVE_INFINITY
+    for (const { circuit } of sites) {
+      const { source, state, until = now } = circuit.view(now)
+      // A time that was stated is worth waiting for.
+      if (state === "closed" || state === "returning" || source === "stated") return undefined
+      if (circuit.room(now) > 0) return undefined
+      retryAfter = Math.min(retryAfter, Math.max(soon, until - now))
+    }
+    return {
+      _tag: "Refused",
+      reason: "unavailable",
+      detail: "every target is out of order, and will be tried again soon",
+      retryAfter
+    }
+  }
+
+  /** When it could start there: exact for what is timed, by averages for what others are at work on. */
+  const estimate = ({ circuit, provider }: Site, asked: Asked, now: number): number => {
+    const { capacity } = provider
+    const ahead = provider.shares.reduce((sum, share, priority) => (priority >= asked.priority ? sum + share : sum), 0)
+    const { concurrency, rpm } = capacity.allowed()
+    const opening = capacity.opening(now, asked.tokens).at
+    const timed = Math.max(opening ?? now, capacity.heldUntil(), circuit.triedAt(now) ?? now)
+    const byMinute = rpm === "unlimited" ? 0 : (ahead / rpm) * 60_000
+    const byWork = concurrency === "unlimited" ? 0 : ((ahead + 1) / concurrency) * capacity.meanHold()
+    return timed + Math.max(byMinute, opening === undefined ? byWork : 0)
+  }
+
+  /** A full line gives its last place to one who would be before it. */
+  const makeRoom = (asked: Asked, now: number): boolean => {
+    if (waiters.size < limit) return true
+    let last: Waiter | undefined
+    let least = asked.priority
+    for (const waiter of waiters) {
+      const urgent = Line.urgency(waiter, now, ageing)
+      if (urgent < least || (urgent === least && last !== undefined)) [last, least] = [waiter, urgent]
+    }
+    if (last === undefined || least >= asked.priority) return false
+    refuse(last, {
+      _tag: "Refused",
+      reason: "full",
+      detail: "it had to make room for a more urgent one",
+      retryAfter: soon
+    })
+    return true
+  }
+
+  return {
+    providers,
+    waiting: () => waiters.size,
+    configure: (configured, now) => {
+      const names = new Set<string>()
+      for (const { limits, name } of configured) {
+        names.add(name)
+        deskOf(name).capacity.configure(limits)
+      }
+      for (const [name, desk] of providers) {
+        if (!names.has(name) && desk.waiting === 0 && desk.capacity.inUse() === 0) providers.delete(name)
+        else changed(desk, now)
+      }
+    },
+    ask: (now, asked, decided) => {
+      const sites = asked.targets.map(siteOf)
+      for (const site of sites) {
+        if (site.line.first(now) === undefined && hindrance(site, asked, now) === undefined) {
+          return grant(site, asked, now, now)
+        }
+      }
+      const down = unavailable(sites, now)
+      if (down !== undefined) return down
+      const at = Math.min(...sites.map((site) => estimate(site, asked, now)))
+      if (at > asked.until) {
+        const retryAfter = Math.max(soon, Math.ceil(at - now))
+        return { _tag: "Refused", reason: "wait", detail: "its turn would come too late", retryAfter }
+      }
+      if (!makeRoom(asked, now)) {
+        const retryAfter = Math.max(soon, Math.ceil(at - now))
+        return { _tag: "Refused", reason: "full", detail: `${waiters.size} are waiting already`, retryAfter }
+      }
+      const { client, priority, since } = asked
+      const waiter: Waiter = {
+        client,
+        priority,
+        since,
+        ordinal: ordinal++,
+        isOver: false,
+        asked,
+        arrivedAt: now,
+        sites,
+        desks: new Set(sites.map(({ provider }) => provider)),
+        decided
+      }
+      waiters.add(waiter)
+      count(waiter, 1)
+      for (const site of sites) site.line.add(waiter)
+      wakeAt(asked.until)
+      for (const desk of waiter.desks) changed(desk, now)
+      return waiter
+    },
+    leave: (waiter) => {
+      if (!waiter.isOver) drop(waiter)
+    },
+    end: ({ provider, site, ticket }, now, outcome, statedUntil) => {
+      site.circuit.end(ticket, now, outcome, statedUntil)
+      if (outcome === "failed") {
+        for (const waiter of waiters) {
+          if (!waiter.sites.includes(site)) continue
+          const down = unavailable(waiter.sites, now)
+          if (down !== undefined) refuse(waiter, down)
+        }
+      }
+      changed(provider, now)
+    },
+    release: ({ grant, provider }, now) => {
+      provider.capacity.release(grant, now)
+      changed(provider, now)
+    },
+    hold: (name, until, now) => {
+      const desk = deskOf(name)
+      desk.capacity.hold(until)
+      if (desk.waiting > 0) wake(desk, now)
+    },
+    changed,
+    tick: (now) => {
+      for (const desk of providers.values()) changed(desk, now)
+      let until = Number.POSITIVE_INFINITY
+      for (const waiter of waiters) {
+        if (waiter.asked.until <= now) {
+          const retryAfter = Math.max(
+            soon,
+            Math.min(...waiter.sites.map((site) => estimate(site, waiter.asked, now))) - now
+          )
+          refuse(waiter, { _tag: "Refused", reason: "timeout", detail: "it has waited as long as it may", retryAfter })
+        } else {
+          until = Math.min(until, waiter.asked.until)
+        }
+      }
+      if (until < Number.POSITIVE_INFINITY) wakeAt(until)
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** What the governor counts and says. Labels are providers and reasons, of which there are few. */
+import { Effect, Metric } from "effect"
+import { nameOf, type Target } from "../domain/Provider.ts"
+import type { Circuit } from "./circuit.ts"
+import type { ProviderDesk } from "./dispatch.ts"
+
+const granted = Metric.counter("weirgate_slots_granted_total", {
+  description: "Slots given out, by provider",
+  incremental: true
+})
+const refused = Metric.counter("weirgate_slots_refused_total", {
+  description: "Requests that got no slot, by reason",
+  incremental: true
+})
+const queueMs = Metric.histogram("weirgate_queue_ms", {
+  description: "Time in line until a slot was given",
+  boundaries: [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000]
+})
+const waiting = Metric.gauge("weirgate_slots_waiting", { description: "Requests that wait for a provider" })
+const inUse = Metric.gauge("weirgate_slots_in_use", { description: "Slots that are out, by provider" })
+
+interface OfProvider {
+  readonly granted: Metric.Counter<number>
+  readonly waiting: Metric.Gauge<number>
+  readonly inUse: Metric.Gauge<number>
+}
+
+export const make = () => {
+  // One for each provider that was ever asked for, and one for each reason.
+  const providers = new Map<string, OfProvider>()
+  const reasons = new Map<string, Metric.Counter<number>>()
+
+  const of = (provider: string): OfProvider => {
+    const known = providers.get(provider)
+    if (known !== undefined) return known
+    const made = {
+      granted: Metric.withAttributes(granted, { provider }),
+      waiting: Metric.withAttributes(waiting, { provider }),
+      inUse: Metric.withAttributes(inUse, { provider })
+    }
+    providers.set(provider, made)
+    return made
+  }
+
+  return {
+    granted: (provider: string, waitedMs: number) =>
+      Effect.andThen(Metric.update(of(provider).granted, 1), Metric.update(queueMs, waitedMs)),
+    refused: (reason: string) => {
+      const counter = reasons.get(reason) ?? Metric.withAttributes(refused, { reason })
+      reasons.set(reason, counter)
+      return Metric.update(counter, 1)
+    },
+    census: (desks: Iterable<ProviderDesk>) =>
+      Effect.forEach(
+        desks,
+        ({ capacity, name, waiting }) =>
+          Effect.andThen(Metric.update(of(name).waiting, waiting), Metric.update(of(name).inUse, capacity.inUse())),
+        { discard: true }
+      )
+  }
+}
+
+/** A target has gone out of order, or has come back. */
+export const told = (target: Target, { source, state, until }: ReturnType<Circuit["view"]>, now: number) =>
+  state === "open"
+    ? Effect.logWarning(
+        `${nameOf(target)} is out of order; it is tried again in ${Math.ceil(((until ?? now) - now) / 1000)} s (${source})`
+      )
+    : Effect.logInfo(state === "returning" ? `${nameOf(target)} answers again` : `${nameOf(target)} is in order`)

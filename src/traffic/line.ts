@@ -1,0 +1,103 @@
+/** Who is next among those that wait for one target: the most urgent, whose urgency grows while they wait, in turns. */
+
+export interface Waiting {
+  readonly client: string
+  /** 0 to 9. */
+  readonly priority: number
+  /** Epoch milliseconds since when it waits. */
+  readonly since: number
+  /** Smaller came first. */
+  readonly ordinal: number
+  /** It is served, refused or has left: it is dropped when it is come across. */
+  isOver: boolean
+}
+
+/** When each client was last served, in the order of service. */
+export interface Turns {
+  of(client: string): number
+  served(client: string): void
+}
+
+/** Of those whom it has forgotten it says that they have never been served. */
+const mostClients = 1_000
+
+export const turns = (): Turns => {
+  const last = new Map<string, number>()
+  let turn = 0
+  return {
+    of: (client) => last.get(client) ?? 0,
+    served: (client) => {
+      last.delete(client)
+      last.set(client, ++turn)
+      if (last.size <= mostClients) return
+      for (const oldest of last.keys()) {
+        last.delete(oldest)
+        break
+      }
+    }
+  }
+}
+
+/** Its priority, and one more for each `ageing` milliseconds it has waited. */
+export const urgency = ({ priority, since }: Waiting, now: number, ageing: number): number =>
+  priority + Math.floor(Math.max(0, now - since) / ageing)
+
+/** Whether `a` goes before `b`. */
+export const before = (a: Waiting, b: Waiting, now: number, ageing: number, turns: Turns): boolean => {
+  const byUrgency = urgency(b, now, ageing) - urgency(a, now, ageing)
+  if (byUrgency !== 0) return byUrgency < 0
+  const byTurn = turns.of(a.client) - turns.of(b.client)
+  if (byTurn !== 0) return byTurn < 0
+  return a.since === b.since ? a.ordinal < b.ordinal : a.since < b.since
+}
+
+export interface Line<W extends Waiting> {
+  add(waiting: W): void
+  /** The next; it stays in line until it is over. */
+  first(now: number): W | undefined
+  /** How many are in it, those that are over and not yet come across included. */
+  readonly size: number
+}
+
+/** One queue for each client and priority, in the order of waiting: only their heads are compared. Bounded by who may wait. */
+export const make = <W extends Waiting>(ageing: number, turns: Turns): Line<W> => {
+  const queues = new Map<string, Array<W>>()
+  let size = 0
+
+  const head = (key: string, queue: Array<W>): W | undefined => {
+    while (queue[0]?.isOver === true) {
+      queue.shift()
+      size--
+    }
+    if (queue.length === 0) queues.delete(key)
+    return queue[0]
+  }
+
+  return {
+    get size() {
+      return size
+    },
+    add: (waiting) => {
+      const key = `${waiting.priority} ${waiting.client}`
+      const queue = queues.get(key) ?? []
+      queues.set(key, queue)
+      size++
+      // Nearly always at the end: only a further attempt has waited longer than those already there.
+      let at = queue.length
+      while (at > 0) {
+        const other = queue[at - 1]
+        if (other === undefined || other.since <= waiting.since) break
+        at--
+      }
+      queue.splice(at, 0, waiting)
+    },
+    first: (now) => {
+      let best: W | undefined
+      for (const [key, queue] of queues) {
+        const waiting = head(key, queue)
+        if (waiting !== undefined && (best === undefined || before(waiting, best, now, ageing, turns))) best = waiting
+      }
+      return best
+    }
+  }
+}
