@@ -7,7 +7,13 @@ import { Predictor } from "./acquisition/Predictor.ts"
 import { RateLimiter, type RateLimiterOptions } from "./acquisition/RateLimiter.ts"
 import { Renewer } from "./pool/Renewer.ts"
 import { type PoolOptions, TokenPool } from "./pool/TokenPool.ts"
-import { Completions } from "./traffic/Completions.ts"
+import type { Provider, Route } from "./domain/Provider.ts"
+import { Catalog } from "./traffic/Catalog.ts"
+import { Gateway, type GatewayOptions } from "./traffic/Gateway.ts"
+import { Governor, type GovernorOptions } from "./traffic/Governor.ts"
+import { ModelClients } from "./traffic/ModelClients.ts"
+import { offering, warp } from "./traffic/offering.ts"
+import { Traces } from "./traffic/Traces.ts"
 import { QuotaWatch } from "./traffic/QuotaWatch.ts"
 
 export interface BrokerOptions {
@@ -15,12 +21,29 @@ export interface BrokerOptions {
   readonly cache?: CacheOptions
   readonly dedup?: DedupOptions
   readonly pool?: PoolOptions
+  readonly traffic?: GatewayOptions & GovernorOptions
+  /** Default: Warp alone. */
+  readonly providers?: ReadonlyArray<Provider>
+  readonly routes?: ReadonlyArray<Route>
 }
 
-/** Needs a `Store`, a `Vault` and a `WarpClient`; exposes every service, so that a program can take any of them. */
-export const layerWith = ({ acquisition = {}, cache = {}, dedup = {}, pool = {} }: BrokerOptions = {}) =>
-  Completions.layer.pipe(
-    Layer.provideMerge(QuotaWatch.layer),
+/**
+ * Needs a `Store`, a `Vault`, a `WarpClient` and an `OpenAiClient`; exposes every service, so that a program can take any of
+ * them. The keys of the providers are put into the pool.
+ */
+export const layerWith = ({
+  acquisition = {},
+  cache = {},
+  dedup = {},
+  pool = {},
+  providers = [warp],
+  routes = [],
+  traffic = {}
+}: BrokerOptions = {}) =>
+  Layer.effectDiscard(offering(providers, routes)).pipe(
+    Layer.provideMerge(Gateway.layerWith(traffic)),
+    Layer.provideMerge(Layer.mergeAll(QuotaWatch.layer, Traces.layer, ModelClients.layer, Governor.layerWith(traffic))),
+    Layer.provideMerge(Catalog.layer),
     Layer.provideMerge(Acquisition.layerWith(acquisition)),
     Layer.provideMerge(
       Layer.mergeAll(

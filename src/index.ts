@@ -31,6 +31,17 @@ export {
 export * as Broker from "./Broker.ts"
 export { ChatEvent, ChatRequest, type Usage } from "./domain/Chat.ts"
 export * from "./domain/Failure.ts"
+export type {
+  Limit,
+  Limits as ProviderLimits,
+  OpenAiProvider,
+  Provider,
+  ProviderKey,
+  Route,
+  Target,
+  Timeouts,
+  WarpProvider
+} from "./domain/Provider.ts"
 export { type Credential, type QuotaReport, TokenId, TokenKind } from "./domain/Token.ts"
 export { Renewer } from "./pool/Renewer.ts"
 export {
@@ -61,12 +72,38 @@ export {
   StoreUnavailable
 } from "./store/Store.ts"
 export { MasterKeyInvalid, Sealed, Vault, VaultLocked } from "./store/Vault.ts"
+export { Catalog, type Offer } from "./traffic/Catalog.ts"
 export {
-  type Completion,
-  type CompletionFailure,
-  Completions,
-  type CompletionStatistics,
-  NoCapacity
-} from "./traffic/Completions.ts"
+  DeadlineExceeded,
+  Gateway,
+  type GatewayFailure,
+  type GatewayOptions,
+  type GatewayRequest,
+  type GatewayStatistics,
+  ModelNotServed
+} from "./traffic/Gateway.ts"
+export {
+  Governor,
+  type GovernorOptions,
+  type ProviderStanding,
+  type Slot,
+  type SlotOutcome,
+  SlotRefused,
+  type SlotRequest
+} from "./traffic/Governor.ts"
+export type { Journey, Trace } from "./traffic/journey.ts"
+export { NoCapacity } from "./traffic/lend.ts"
+export { ModelClients } from "./traffic/ModelClients.ts"
+export { Traces } from "./traffic/Traces.ts"
 export { QuotaWatch } from "./traffic/QuotaWatch.ts"
+export type {
+  Answer,
+  Endpoint,
+  ModelCall,
+  ModelClient,
+  RequestBody,
+  StreamedAnswer,
+  WholeAnswer
+} from "./upstream/ModelClient.ts"
+export { OpenAiClient } from "./upstream/OpenAiClient.ts"
 export { WarpClient, type WarpOptions } from "./upstream/WarpClient.ts"

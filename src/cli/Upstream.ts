@@ -1,9 +1,9 @@
 /** Where model requests go: the configured upstream, or a sandbox when none is. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Context, Effect, Layer } from "effect"
-import type { Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
-import { warpProvider } from "../domain/Provider.ts"
+import { isSandboxUrl } from "../config/baseUrl.ts"
+import { type Provider, warpProvider } from "../domain/Provider.ts"
 import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import type { TokenKind } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
@@ -13,21 +13,32 @@ import { WarpClient } from "../upstream/WarpClient.ts"
 export class Upstream extends Context.Service<
   Upstream,
   {
-    readonly warp: WarpUpstream
-    /** What the pool starts with. */
+    /** Absent when no provider speaks Warp's wire. */
+    readonly warp: WarpUpstream | undefined
+    /** What the pool starts with, besides the keys of the providers. */
     readonly tokens: ReadonlyArray<{
       readonly name: string
       readonly kind: TokenKind
       readonly refresh: Redacted.Redacted
     }>
-    /** The sandbox's address, when it is one. */
+    /** The sandbox's address, when one is used. */
     readonly sandbox: string | undefined
+    /** The same, with the address of the sandbox put in where it is meant. */
+    readonly located: (providers: ReadonlyArray<Provider>) => ReadonlyArray<Provider>
   }
 >()("weirgate/cli/Upstream") {
   static readonly layer = Layer.unwrap(
-    Effect.map(Settings, ({ warp, tokens, sandbox }) => {
-      if (warp !== undefined) return Layer.succeed(Upstream, { warp, tokens, sandbox: undefined })
-      return Layer.effect(Upstream, sandboxed(sandbox.tokens)).pipe(Layer.provide(runningSandbox(sandbox)))
+    Effect.map(Settings, ({ providers, sandbox, tokens, usesSandbox, warp }) => {
+      if (!usesSandbox) {
+        return Layer.succeed(Upstream, { warp, tokens, sandbox: undefined, located: (providers) => providers })
+      }
+      const playsWarp = warp === undefined && providers.some(({ kind }) => kind === "warp")
+      return Layer.effect(
+        Upstream,
+        Effect.map(sandboxed(playsWarp ? sandbox.tokens : []), (upstream) =>
+          playsWarp ? upstream : { ...upstream, warp, tokens }
+        )
+      ).pipe(Layer.provide(runningSandbox(sandbox)))
     })
   ).pipe(Layer.provideMerge(NodeHttpClient.layerUndici))
 }
@@ -66,11 +77,26 @@ const sandboxed = Effect.fnUntraced(function* (kinds: ReadonlyArray<"anonymous" 
     // Tokens made there are as synthetic as the rest, so making them is allowed.
     warp: { baseUrl: url, identityUrl: url, tokenUrl: url, apiKey, minting: true },
     tokens: kinds.map((kind) => ({ name: `sandbox-${kind}`, kind, refresh: refreshOf[kind] })),
-    sandbox: url
+    sandbox: url,
+    located: (providers) => providers.map((provider) => locatedAt(url, provider))
   })
 })
 
-export const warpClient = Layer.unwrap(Effect.map(Upstream, ({ warp }) => WarpClient.layerWith(warp)))
+const locatedAt = (sandbox: string, provider: Provider): Provider =>
+  provider.kind === "openai" && isSandboxUrl(provider.baseUrl)
+    ? { ...provider, baseUrl: `${sandbox}${provider.baseUrl.slice("sandbox:".length)}` }
+    : provider
+
+export const warpClient = Layer.unwrap(Effect.map(Upstream, ({ warp = nowhere }) => WarpClient.layerWith(warp)))
+
+/** Without a provider that speaks Warp's wire nothing is sent; should anything be, it reaches nobody. */
+const nowhere: WarpUpstream = {
+  baseUrl: "http://127.0.0.1:9",
+  identityUrl: "http://127.0.0.1:9",
+  tokenUrl: "http://127.0.0.1:9",
+  apiKey: Redacted.make(""),
+  minting: false
+}
 
 /** Puts the upstream's tokens into the pool; one that is known by its name keeps its state. */
 export const seeded = Layer.effectDiscard(

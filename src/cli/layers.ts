@@ -9,6 +9,7 @@ import { Renewer } from "../pool/Renewer.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import * as Sqlite from "../store/Sqlite.ts"
 import { Vault } from "../store/Vault.ts"
+import { OpenAiClient } from "../upstream/OpenAiClient.ts"
 import { seeded, Upstream, warpClient } from "./Upstream.ts"
 
 export const settings = Settings.layer.pipe(Layer.provideMerge(NodeServices.layer))
@@ -18,11 +19,11 @@ export const settings = Settings.layer.pipe(Layer.provideMerge(NodeServices.laye
  * nothing to a real upstream, and a real one's secrets are not for a sandbox.
  */
 const durable = Layer.unwrap(
-  Effect.map(Settings, ({ dataFolder, masterKey, warp }) =>
+  Effect.map(Settings, ({ dataFolder, masterKey, usesSandbox }) =>
     (masterKey === undefined
       ? Vault.layerFile(join(dataFolder, "master.key"))
       : Vault.layerKey(masterKey, "WEIRGATE_MASTER_KEY")
-    ).pipe(Layer.provideMerge(Sqlite.layer(join(dataFolder, warp === undefined ? "sandbox.db" : "weirgate.db"))))
+    ).pipe(Layer.provideMerge(Sqlite.layer(join(dataFolder, usesSandbox ? "sandbox.db" : "weirgate.db"))))
   )
 )
 
@@ -35,8 +36,16 @@ export const records = Layer.unwrap(
 
 /** Everything but the HTTP server. */
 export const broker = seeded.pipe(
-  Layer.provideMerge(Layer.unwrap(Effect.map(Settings, Broker.layerWith))),
-  Layer.provideMerge(warpClient),
+  Layer.provideMerge(
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const { located } = yield* Upstream
+        const settings = yield* Settings
+        return Broker.layerWith({ ...settings, providers: located(settings.providers) })
+      })
+    )
+  ),
+  Layer.provideMerge(Layer.mergeAll(warpClient, OpenAiClient.layer)),
   Layer.provideMerge(Upstream.layer),
   Layer.provideMerge(durable),
   Layer.provideMerge(settings)

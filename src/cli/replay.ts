@@ -22,6 +22,7 @@ import { outcomeOf } from "../pool/outcomeOf.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Store } from "../store/Store.ts"
 import { Vault } from "../store/Vault.ts"
+import { ScriptedOpenAi } from "../testing/ScriptedOpenAi.ts"
 import { ScriptedWarp } from "../testing/ScriptedWarp.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 import { table } from "./table.ts"
@@ -89,7 +90,9 @@ export const replay = Effect.fnUntraced(
         })
       )
     ).pipe(Layer.provide(Store.layerMemory))
-    const base = yield* Layer.build(Layer.mergeAll(recording, Vault.layerEphemeral, ScriptedWarp.layer()))
+    const base = yield* Layer.build(
+      Layer.mergeAll(recording, Vault.layerEphemeral, ScriptedWarp.layer(), ScriptedOpenAi.layer)
+    )
     const start = Effect.gen(function* () {
       const scope = yield* Scope.fork(yield* Effect.scope)
       const services = yield* Layer.buildWithScope(Layer.fresh(Broker.layerWith(options)), scope)

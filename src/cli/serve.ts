@@ -1,26 +1,58 @@
 /** Runs the server until it is told to stop. */
 import { Effect, Layer } from "effect"
-import { Settings } from "../config/Settings.ts"
+import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
+import { isSandboxUrl } from "../config/baseUrl.ts"
+import { offering } from "../traffic/offering.ts"
+import type { Provider } from "../domain/Provider.ts"
 import * as Server from "../http/Server.ts"
 import { broker } from "./layers.ts"
+import * as Reload from "./reload.ts"
 import { Upstream } from "./Upstream.ts"
 
 const announced = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { dataFolder } = yield* Settings
+    const { dataFolder, providers } = yield* Settings
     const { sandbox, warp } = yield* Upstream
     const url = yield* Server.address
     yield* Effect.logInfo(`Weirgate listens on ${url}`)
-    yield* Effect.logInfo(
-      sandbox === undefined
-        ? `The upstream is ${warp.baseUrl}; making tokens there is switched ${warp.minting ? "on" : "off"}`
-        : `No upstream is configured: a sandbox at ${sandbox} plays Warp`
-    )
+    for (const provider of providers) yield* Effect.logInfo(describe(provider, warp, sandbox))
     yield* Effect.logInfo(`Its memory is in ${dataFolder}; documentation at ${url}/docs`)
   })
 )
 
-export const serve = announced.pipe(
-  Layer.provideMerge(Layer.unwrap(Effect.map(Settings, ({ server }) => Server.layer(server)))),
-  Layer.provideMerge(broker)
-)
+const describe = (provider: Provider, warp: WarpUpstream | undefined, sandbox: string | undefined) => {
+  if (provider.kind === "openai") {
+    const keys = provider.keys.length === 1 ? "1 key" : `${provider.keys.length} keys`
+    return `Provider ${provider.name} is ${provider.baseUrl}, with ${keys}`
+  }
+  return warp === undefined || warp.baseUrl === sandbox
+    ? `No upstream is configured: a sandbox at ${sandbox} plays Warp`
+    : `Provider ${provider.name} is ${warp.baseUrl}; making tokens there is switched ${warp.minting ? "on" : "off"}`
+}
+
+/** Requests under way end as they have begun; all that come after them are served by the new settings. */
+const reloading = (taken: (settings: Settings["Service"]) => void) =>
+  Reload.layerWith((settings) =>
+    Effect.gen(function* () {
+      const { located } = yield* Upstream
+      const providers = located(settings.providers)
+      const lost = providers.findIndex((provider) => provider.kind === "openai" && isSandboxUrl(provider.baseUrl))
+      if (lost >= 0) {
+        const reason =
+          "no sandbox runs beside this server; it starts one when it finds such a provider at its own start"
+        return yield* new SettingInvalid({ source: settings.file ?? "", field: `providers[${lost}].baseUrl`, reason })
+      }
+      yield* offering(providers, settings.routes)
+      taken(settings)
+    })
+  )
+
+export const serve = Layer.unwrap(
+  Effect.map(Settings, (settings) => {
+    let { clients } = settings.server
+    return announced.pipe(
+      Layer.provideMerge(reloading((next) => void ({ clients } = next.server))),
+      Layer.provideMerge(Server.layer({ ...settings.server, clients: () => clients }))
+    )
+  })
+).pipe(Layer.provideMerge(broker))

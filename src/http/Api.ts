@@ -3,7 +3,9 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ChatRequest, ToolCall } from "../domain/Chat.ts"
 import { version } from "../version.ts"
+import { Trace } from "../traffic/journey.ts"
 import { Access } from "./Access.ts"
+import { ModelList } from "./models.ts"
 import { PerformanceReport } from "./Performance.ts"
 
 const ErrorBody = Schema.Struct({
@@ -43,17 +45,17 @@ const ChatCompletion = Schema.Struct({
   )
 }).annotate({ identifier: "ChatCompletion" })
 
-const ModelList = Schema.Struct({
-  object: Schema.Literal("list"),
-  data: Schema.Array(
-    Schema.Struct({
-      id: Schema.String,
-      object: Schema.Literal("model"),
-      created: Schema.Int,
-      owned_by: Schema.String
-    })
-  )
-})
+/** What is not ours to describe: the upstream's own wire, of which only `model` and `stream` are looked at. */
+const passedThrough = <const Name extends string, const Path extends `/${string}`>(
+  name: Name,
+  path: Path,
+  summary: string
+) =>
+  HttpApiEndpoint.post(name, path, {
+    payload: Schema.Record(Schema.String, Schema.Json),
+    success: Schema.Json,
+    error: failures
+  }).annotate(OpenApi.Summary, summary)
 
 class Models extends HttpApiGroup.make("models")
   .add(
@@ -72,12 +74,30 @@ class Models extends HttpApiGroup.make("models")
       error: failures
     }).annotate(OpenApi.Summary, "Chat completion, whole or streamed, as OpenAI's")
   )
-  .add(HttpApiEndpoint.get("list", "/v1/models", { success: ModelList }).annotate(OpenApi.Summary, "The models"))
+  .add(passedThrough("completions", "/v1/completions", "Completion of a prompt, for providers that have it"))
+  .add(passedThrough("embeddings", "/v1/embeddings", "Embeddings, for providers that have them"))
+  .add(passedThrough("responses", "/v1/responses", "OpenAI's Responses, for providers that have them"))
+  .add(
+    HttpApiEndpoint.get("list", "/v1/models", { success: ModelList }).annotate(
+      OpenApi.Summary,
+      "The models, and what each of their targets can do now"
+    )
+  )
   .add(
     HttpApiEndpoint.get("performance", "/v1/performance", { success: PerformanceReport, error: failures }).annotate(
       OpenApi.Summary,
       "How tokens are spent, predicted and acquired"
     )
+  )
+  .middleware(Access) {}
+
+class Admin extends HttpApiGroup.make("admin")
+  .add(
+    HttpApiEndpoint.get("request", "/api/admin/requests/:id", {
+      params: { id: Schema.String },
+      success: Trace,
+      error: failures
+    }).annotate(OpenApi.Summary, "What became of a request that was sent with x-weirgate-explain: 1")
   )
   .middleware(Access) {}
 
@@ -96,6 +116,7 @@ class Probes extends HttpApiGroup.make("probes")
 
 export class Api extends HttpApi.make("weirgate")
   .add(Models)
+  .add(Admin)
   .add(Probes)
   .annotate(OpenApi.Title, "Weirgate")
   .annotate(OpenApi.Version, version)

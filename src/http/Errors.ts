@@ -3,7 +3,7 @@ import { Duration, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { CallFailure } from "../domain/Failure.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
-import type { NoCapacity } from "../traffic/Completions.ts"
+import type { GatewayFailure } from "../traffic/Gateway.ts"
 
 /** What the caller sent cannot be used; `param` is the path of the field. */
 export class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", {
@@ -46,9 +46,8 @@ export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDo
 }
 
 export type WireFailure =
-  | CallFailure
+  | GatewayFailure
   | ShuttingDown
-  | NoCapacity
   | StoreUnavailable
   | BadRequest
   | Unauthorized
@@ -123,6 +122,26 @@ function wireOf(failure: WireFailure): Wire {
       return failure.retryAfter === undefined
         ? { status: 503, type: "server_error", code: "no_token", message }
         : { status: 429, type: "insufficient_quota", code: "no_token", message, retryAfter: failure.retryAfter }
+    case "ModelNotServed":
+      return {
+        status: 404,
+        type: "invalid_request_error",
+        code: failure.endpoint === undefined ? "model_not_found" : "unsupported_endpoint",
+        message,
+        param: "model"
+      }
+    case "SlotRefused":
+      return failure.reason === "unavailable"
+        ? { status: 503, type: "server_error", code: "no_target", message, retryAfter: failure.retryAfter }
+        : {
+            status: 429,
+            type: "rate_limit_error",
+            code: `queue_${failure.reason}`,
+            message,
+            retryAfter: failure.retryAfter
+          }
+    case "DeadlineExceeded":
+      return { status: 504, type: "server_error", code: "deadline_exceeded", message }
     case "Throttled":
       return {
         status: 429,
@@ -139,7 +158,8 @@ function wireOf(failure: WireFailure): Wire {
         status: failure.reason === "timeout" ? 504 : 502,
         type: "upstream_error",
         code: `upstream_${failure.reason}`,
-        message
+        message,
+        retryAfter: failure.retryAfter
       }
     case "StoreUnavailable":
       return {

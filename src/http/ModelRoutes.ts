@@ -1,94 +1,107 @@
-/** `POST /v1/chat/completions`: OpenAI's wire in, events of a model out. */
-import { Cause, Clock, Effect, Schema, Stream } from "effect"
+/** OpenAI's paths that ask a model: the wire in, what the gateway could get out. */
+import { Cause, Effect, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { type ChatEvent, ChatRequest } from "../domain/Chat.ts"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { CallFailure } from "../domain/Failure.ts"
-import { firstIssue } from "../domain/firstIssue.ts"
-import { Completions } from "../traffic/Completions.ts"
+import { nameOf } from "../domain/Provider.ts"
+import { Gateway } from "../traffic/Gateway.ts"
+import * as Journey from "../traffic/journey.ts"
+import type { Endpoint, StreamedAnswer } from "../upstream/ModelClient.ts"
 import { Caller } from "./Access.ts"
 import { Drain } from "./Drain.ts"
-import { BadRequest, brokenStreamBody, defectBody, errorResponse, type ShuttingDown } from "./Errors.ts"
-import { type Answer, chunksOf, completionOf, openingChunk } from "./openai.ts"
+import { BadRequest, brokenStreamBody, defectBody, errorResponse, ShuttingDown } from "./Errors.ts"
+import * as ModelRequest from "./modelRequest.ts"
 
-/** Takes what it needs once; the handler then answers when the first event has come, so that until then a failure still
- * has its own status. What a request takes is held by the request's own scope. */
-export const makeComplete = Effect.gen(function* () {
-  const completions = yield* Completions
+/**
+ * Takes what it needs once; the handler of an endpoint then answers when the first content has come, so that until then a
+ * failure still has its own status. What a request takes is held by the request's own scope.
+ */
+export const make = Effect.gen(function* () {
+  const gateway = yield* Gateway
   const random = yield* SecureRandom.SecureRandom
   const drain = yield* Drain
 
-  return Effect.gen(function* () {
-    const { name } = yield* Caller
-    const request = yield* decode(yield* body)
-    const answer: Answer = {
-      id: `chatcmpl-${(yield* random.uuidV4()).replaceAll("-", "")}`,
-      created: Math.floor((yield* Clock.currentTimeMillis) / 1000),
-      model: request.model
-    }
-    const completion = yield* Effect.raceFirst(completions.complete(request, name), drain.over)
-    const events = Stream.interruptWhen(completion.events, drain.over)
-    const headers = { "x-weirgate-attempts": String(completion.attempts), "x-request-id": answer.id }
-    if (request.stream !== true) {
-      return HttpServerResponse.jsonUnsafe(completionOf(answer, yield* Stream.runCollect(events)), { headers })
-    }
-    return HttpServerResponse.stream(streamed(answer, events, request.stream_options?.include_usage === true), {
-      contentType: "text/event-stream",
-      headers: { ...headers, "cache-control": "no-cache, no-transform" }
-    })
-  }).pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
-})
-
-/** A stream that breaks ends in an error event and without `[DONE]`: it must not look like a whole answer. */
-const streamed = (
-  answer: Answer,
-  events: Stream.Stream<ChatEvent, CallFailure | ShuttingDown>,
-  includeUsage: boolean
-) => {
-  let tools = 0
-  const chunks = (event: ChatEvent) => {
-    const made = chunksOf(answer, event, tools, includeUsage)
-    if (event._tag === "ToolCalled") tools++
-    return made.map(frame)
-  }
-  return Stream.make(frame(openingChunk(answer))).pipe(
-    Stream.concat(Stream.flatMap(events, (event) => Stream.fromIterable(chunks(event)))),
-    Stream.concat(Stream.make("data: [DONE]\n\n")),
-    Stream.catch((failure) => Stream.make(frame(brokenStreamBody(failure)))),
-    Stream.catchCause((cause) =>
-      Stream.fromEffect(
-        Effect.as(
-          Effect.logError("a stream broke", Cause.pretty(cause)).pipe(Effect.annotateLogs({ service: "Http" })),
-          frame(defectBody)
-        )
+  /** A stream that breaks ends in an error event and without `[DONE]`: it must not look like a whole answer. */
+  const broken = (cause: Cause.Cause<CallFailure | Cause.Done>) => {
+    const failure = cause.reasons.find(Cause.isFailReason)?.error
+    if (failure === undefined) {
+      const logged = Effect.logError("a stream broke", Cause.pretty(cause)).pipe(
+        Effect.annotateLogs({ service: "Http" })
       )
-    ),
-    Stream.encodeText
-  )
-}
-
-const frame = (data: object) => `data: ${JSON.stringify(data)}\n\n`
-
-const body = Effect.gen(function* () {
-  const request = yield* HttpServerRequest.HttpServerRequest
-  const type = request.headers["content-type"] ?? ""
-  if (!/^application\/([\w.-]+\+)?json\b/i.test(type)) {
-    return yield* new BadRequest({ status: 415, param: null, reason: "the body must be application/json" })
+      return Effect.as(logged, defectBody)
+    }
+    return Cause.isDone(failure)
+      ? Effect.fail(failure)
+      : Effect.succeed(brokenStreamBody(drain.isOver() ? new ShuttingDown() : failure))
   }
-  return yield* Effect.mapError(request.json, (error) =>
-    HttpServerError.isHttpServerError(error) && isTooLarge(error)
-      ? new BadRequest({ status: 413, param: null, reason: "the body is larger than this server accepts" })
-      : new BadRequest({ status: 400, param: null, reason: "the body is not valid JSON" })
-  )
+
+  const bodyOf = (answer: StreamedAnswer) => {
+    let phase: "first" | "next" | "over" = "first"
+    const next = answer.next.pipe(
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterrupts(cause),
+        (cause) =>
+          Effect.map(broken(cause), (body) => {
+            phase = "over"
+            return encoder.encode(`data: ${JSON.stringify(body)}\n\n`)
+          })
+      ),
+      Effect.map((bytes): readonly [Uint8Array] => [bytes])
+    )
+    // One pull for all that has come meanwhile: nothing is made for each event.
+    return Stream.fromPull(
+      Effect.succeed(
+        Effect.suspend((): typeof next => {
+          if (phase === "over") return Cause.done()
+          if (phase === "next") return next
+          phase = "next"
+          return Effect.succeed([answer.first])
+        })
+      )
+    )
+  }
+
+  const serve = Effect.fnUntraced(function* (endpoint: Endpoint, id: string, journey: Journey.Journey) {
+    const caller = yield* Caller
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const wanted = ModelRequest.treatment(headers, caller)
+    if (wanted instanceof BadRequest) return yield* wanted
+    const request = yield* ModelRequest.read(endpoint)
+    const answer = yield* Effect.raceFirst(gateway.send({ id, endpoint, ...request, ...wanted, journey }), drain.over)
+    if (answer._tag === "Streamed") yield* drain.onOver(answer.cut)
+    return answer
+  })
+
+  // Unique among processes and restarts, without drawing anew for each request.
+  const origin = (yield* random.uuidV4()).slice(0, 13)
+  let ordinal = 0
+
+  return (endpoint: Endpoint) =>
+    Effect.gen(function* () {
+      const { headers } = yield* HttpServerRequest.HttpServerRequest
+      const id = `req-${origin}-${(++ordinal).toString(36)}`
+      const journey = Journey.make(ModelRequest.wantsExplanation(headers))
+      const answer = yield* Effect.result(serve(endpoint, id, journey))
+      const told = headersOf(id, journey)
+      if (answer._tag === "Failure") return HttpServerResponse.setHeaders(errorResponse(answer.failure), told)
+      const { success } = answer
+      return success._tag === "Whole"
+        ? HttpServerResponse.uint8Array(success.body, { contentType: success.contentType, headers: told })
+        : HttpServerResponse.stream(bodyOf(success), {
+            contentType: "text/event-stream",
+            headers: { ...told, "cache-control": "no-cache, no-transform" }
+          })
+    })
 })
 
-const isTooLarge = ({ reason }: HttpServerError.HttpServerError) =>
-  reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+const encoder = new TextEncoder()
 
-const decodeRequest = Schema.decodeUnknownEffect(ChatRequest)
-
-const decode = (json: unknown) =>
-  Effect.mapError(decodeRequest(json), ({ issue }) => {
-    const { field, reason } = firstIssue(issue)
-    return new BadRequest({ status: 400, param: field === "" ? null : field, reason })
-  })
+/** What became of the request, on each answer, good or bad. */
+const headersOf = (id: string, { attempts, queuedMs, steps, target }: Journey.Journey) => ({
+  "x-request-id": id,
+  "x-weirgate-attempts": String(attempts),
+  "x-weirgate-queue-ms": String(Math.round(queuedMs)),
+  // A model's name may hold what a header cannot.
+  ...(target !== undefined && { "x-weirgate-target": encodeURI(nameOf(target)) }),
+  ...(steps !== undefined && { "x-weirgate-trace": id })
+})

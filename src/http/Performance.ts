@@ -9,7 +9,8 @@ import { RateLimiter } from "../acquisition/RateLimiter.ts"
 import { priorityOf, TokenKind } from "../domain/Token.ts"
 import { TokenState, type TokenView } from "../pool/tokenState.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
-import { Completions } from "../traffic/Completions.ts"
+import { Gateway } from "../traffic/Gateway.ts"
+import { Governor, type ProviderStanding } from "../traffic/Governor.ts"
 
 const Count = Schema.Int
 const Seconds = Schema.Finite
@@ -93,6 +94,37 @@ const Token = Schema.Struct({
   })
 })
 
+const Allowed = Schema.Union([Schema.Finite, Schema.Literal("unlimited")])
+const Limit = Schema.Union([Schema.Finite, Schema.Literals(["unlimited", "unknown"])])
+
+const Traffic = Schema.Struct({
+  waiting: Count,
+  in_use: Count,
+  granted: Count,
+  refused: Count,
+  mean_wait: Seconds,
+  providers: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      limits: Schema.Struct({ concurrency: Limit, rpm: Limit, tpm: Limit }),
+      /** The limits as they are kept: those that nobody told us are learned. */
+      allowed: Schema.Struct({ concurrency: Allowed, rpm: Allowed }),
+      in_use: Count,
+      last_minute: Count,
+      waiting: Count,
+      held_until: Schema.NullOr(Instant),
+      targets: Schema.Array(
+        Schema.Struct({
+          model: Schema.String,
+          circuit: Schema.Literals(["closed", "open", "half_open", "returning"]),
+          until: Schema.NullOr(Instant),
+          source: Schema.NullOr(Schema.Literals(["stated", "guessed"]))
+        })
+      )
+    })
+  )
+})
+
 export const PerformanceReport = Schema.Struct({
   status: Schema.Literal("ok"),
   /** Epoch seconds. */
@@ -104,6 +136,7 @@ export const PerformanceReport = Schema.Struct({
     brier: Schema.NullOr(Schema.Finite)
   }),
   decisions: Schema.Array(Decision),
+  traffic: Traffic,
   pool: Schema.Struct({ tokens: Schema.Array(Token), coolingUntil: Schema.NullOr(Instant) })
 }).annotate({ identifier: "PerformanceReport" })
 export type PerformanceReport = typeof PerformanceReport.Type
@@ -125,11 +158,38 @@ export const performance = Effect.gen(function* () {
   return {
     status: "ok",
     timestamp: now / 1000,
-    token_management: yield* tokenManagement(now, tokens),
+    token_management: yield* tokenManagement(
+      now,
+      tokens.filter((token) => token.provider === provider)
+    ),
     predictor: { predictions: scored, accuracy, brier },
     decisions: yield* Acquisition.use((acquisition) => acquisition.decisions(shownDecisions)),
+    traffic: yield* traffic,
     pool: { tokens, coolingUntil: coolingUntil ?? null }
   } satisfies PerformanceReport
+})
+
+const traffic = Effect.gen(function* () {
+  const governor = yield* Governor
+  const { granted, inUse, meanWaitMs, refused, waiting } = yield* governor.statistics
+  const providers = (yield* governor.providers).map(providerOf)
+  return { waiting, in_use: inUse, granted, refused, mean_wait: meanWaitMs / 1000, providers }
+})
+
+const providerOf = (standing: ProviderStanding) => ({
+  name: standing.name,
+  limits: standing.limits,
+  allowed: standing.allowed,
+  in_use: standing.inUse,
+  last_minute: standing.lastMinute,
+  waiting: standing.waiting,
+  held_until: standing.heldUntil ?? null,
+  targets: standing.targets.map(({ circuit, model, source = null, until = null }) => ({
+    model,
+    circuit,
+    until,
+    source
+  }))
 })
 
 type Token = typeof Token.Type
@@ -138,7 +198,7 @@ const tokenManagement = Effect.fnUntraced(function* (now: number, tokens: Readon
   const budget = yield* RateLimiter.use((limiter) => limiter.statistics(provider))
   const dedup = yield* Dedup.use((dedup) => dedup.statistics(provider))
   const cache = yield* Cache.use((cache) => cache.statistics)
-  const served = yield* Completions.use((completions) => completions.statistics)
+  const served = yield* Gateway.use((gateway) => gateway.statistics)
   const { limits } = budget
   const wait = Math.max(0, budget.nextAllowedAt - now)
   const current = currentOf(tokens)

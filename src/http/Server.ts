@@ -13,21 +13,26 @@ import {
 } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
-import { createServer } from "node:http"
-import { warpProvider } from "../domain/Provider.ts"
+import { createServer, type Server as NodeServer } from "node:http"
 import { Store } from "../store/Store.ts"
-import { warpModels } from "../upstream/warp/models.ts"
-import { Access, isLoopback, refuseForeignHosts } from "./Access.ts"
+import { Catalog } from "../traffic/Catalog.ts"
+import { Governor } from "../traffic/Governor.ts"
+import { ModelClients } from "../traffic/ModelClients.ts"
+import { Traces } from "../traffic/Traces.ts"
+import { Access, type Client, isLoopback, refuseForeignHosts } from "./Access.ts"
 import { Api } from "./Api.ts"
-import { makeComplete } from "./Chat.ts"
 import { Drain } from "./Drain.ts"
 import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
+import * as ModelRoutes from "./ModelRoutes.ts"
+import { listed } from "./models.ts"
 import { performance } from "./Performance.ts"
 
 export interface ServerOptions {
   readonly host: string
   readonly port: number
   readonly apiKeys: ReadonlyArray<Redacted.Redacted>
+  /** The nth of them holds the nth key; asked for each request, since what is known of them may change. */
+  readonly clients: () => ReadonlyArray<Client>
   readonly maxBodyBytes: number
   /** How long requests under way may go on once the server is told to stop. */
   readonly drain: Duration.Duration
@@ -53,13 +58,19 @@ export class NotListening extends Schema.TaggedError<NotListening>()("NotListeni
   }
 }
 
-const listening = ({ drain, host, port }: ServerOptions) =>
-  NodeHttpServer.layer(
-    // A kept-alive connection without a request must not hold up the end.
-    () => createServer({ keepAliveTimeout: 1_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }),
-    // Those that are told to end must get that out.
-    { host, port, gracefulShutdownTimeout: Duration.sum(drain, goodbye) }
-  )
+/** Longer than a client or a proxy before us keeps one, so that none is closed while a request is on its way in it. */
+const keepAliveTimeout = 75_000
+
+const listening = (server: NodeServer, { drain, host, port }: ServerOptions) =>
+  // Those that are told to end must get that out.
+  NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: Duration.sum(drain, goodbye) })
+
+/** A connection without a request must not hold up the end: neither one that has none now, nor one that will have none. */
+const closeIdle = (server: NodeServer) =>
+  Effect.sync(() => {
+    server.keepAliveTimeout = 1
+    server.closeIdleConnections()
+  })
 const goodbye = Duration.seconds(1)
 
 const notListening = (
@@ -75,11 +86,13 @@ export const layer = (options: ServerOptions) =>
       if (options.apiKeys.length === 0 && !isLoopback(options.host)) {
         return yield* new OpenToTheNetwork({ host: options.host })
       }
+      const server = createServer({ keepAliveTimeout, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 })
+      const stop = Effect.map(Drain, ({ begin }) => Effect.andThen(begin, closeIdle(server)))
       // Built last, so released first: the wait begins when the server begins to stop.
-      return Layer.effectDiscard(Effect.flatMap(Drain, ({ begin }) => Effect.addFinalizer(() => begin))).pipe(
+      return Layer.effectDiscard(Effect.flatMap(stop, (begin) => Effect.addFinalizer(() => begin))).pipe(
         Layer.provideMerge(HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true })),
         Layer.provideMerge(
-          listening(options).pipe(Layer.catch(({ cause }) => Layer.unwrap(notListening(options, cause))))
+          listening(server, options).pipe(Layer.catch(({ cause }) => Layer.unwrap(notListening(options, cause))))
         ),
         Layer.provide(Drain.layerWith(options.drain))
       )
@@ -89,8 +102,8 @@ export const layer = (options: ServerOptions) =>
 const routes = (options: ServerOptions) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-      Layer.provide([models, probes]),
-      Layer.provide(Access.layerKeys(options.apiKeys))
+      Layer.provide([models, admin, probes]),
+      Layer.provide(Access.layerKeys(options.apiKeys, options.clients))
     ),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     PrometheusMetrics.layerHttp(),
@@ -119,15 +132,19 @@ const models = HttpApiBuilder.group(
   Api,
   "models",
   Effect.fnUntraced(function* (handlers) {
-    const complete = yield* makeComplete
+    const route = yield* ModelRoutes.make
+    const catalog = yield* Catalog
+    const governor = yield* Governor
+    const clients = yield* ModelClients
     const services = yield* Effect.context<Effect.Services<typeof performance>>()
+    const chat = route("/chat/completions")
     return handlers
-      .handleRaw("complete", () => complete)
+      .handleRaw("complete", () => chat)
+      .handleRaw("completions", () => route("/completions"))
+      .handleRaw("embeddings", () => route("/embeddings"))
+      .handleRaw("responses", () => route("/responses"))
       .handle("list", () =>
-        Effect.succeed({
-          object: "list" as const,
-          data: warpModels.map((id) => ({ id, object: "model" as const, created: 0, owned_by: warpProvider }))
-        })
+        Effect.map(governor.providers, (standings) => listed(catalog.current(), standings, clients.of))
       )
       .handleRaw("performance", () =>
         performance.pipe(
@@ -138,6 +155,21 @@ const models = HttpApiBuilder.group(
       )
   })
 ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+
+const admin = HttpApiBuilder.group(
+  Api,
+  "admin",
+  Effect.fnUntraced(function* (handlers) {
+    const traces = yield* Traces
+    return handlers.handleRaw("request", ({ params, request }) =>
+      Effect.map(traces.get(params.id), (trace) =>
+        trace === undefined
+          ? errorResponse(new NotFound({ method: request.method, path: request.url }))
+          : HttpServerResponse.jsonUnsafe(trace)
+      )
+    )
+  })
+)
 
 const probes = HttpApiBuilder.group(
   Api,

@@ -2,10 +2,12 @@
 import { Layer } from "effect"
 import { Store } from "../store/Store.ts"
 import { Vault } from "../store/Vault.ts"
+import { ScriptedOpenAi } from "./ScriptedOpenAi.ts"
 import { ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
 
+export { ScriptedOpenAi } from "./ScriptedOpenAi.ts"
 export { type ScriptedCall, type ScriptedFailures, ScriptedWarp, type ScriptedWarpOptions } from "./ScriptedWarp.ts"
 
-/** A memory store, a vault with a key of its own, and a scripted upstream: all that the broker's layers stand on. */
+/** A memory store, a vault with a key of its own, and scripted upstreams: all that the broker's layers stand on. */
 export const layer = (options: ScriptedWarpOptions = {}) =>
-  Layer.mergeAll(Store.layerMemory, Vault.layerEphemeral, ScriptedWarp.layer(options))
+  Layer.mergeAll(Store.layerMemory, Vault.layerEphemeral, ScriptedWarp.layer(options), ScriptedOpenAi.layer)

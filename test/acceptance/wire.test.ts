@@ -175,10 +175,10 @@ describe("the HTTP surface", () => {
   it.live("moves on when the upstream fails before it answers, and tells a failure by its own status", () =>
     Effect.gen(function* () {
       const { chat, faults } = yield* running()
-      yield* faults({ call: "ai", kind: "server_error", times: 2 })
+      yield* faults({ call: "ai", kind: "server_error" })
       const survived = yield* chat("hi")
       assert.strictEqual(survived.status, 200)
-      assert.strictEqual(survived.headers.get("x-weirgate-attempts"), "3")
+      assert.strictEqual(survived.headers.get("x-weirgate-attempts"), "2")
       yield* faults({ call: "ai", kind: "server_error", times: null })
       const failed = yield* chat("hi")
       assert.strictEqual(failed.status, 502)
@@ -189,13 +189,12 @@ describe("the HTTP surface", () => {
 
   it.live("never gives an upstream's error out as an answer", () =>
     Effect.gen(function* () {
-      const { faults, chat, sandbox } = yield* running()
       for (const kind of ["quota_in_stream", "internal_error_in_stream", "malformed", "truncated"]) {
+        const { faults, chat } = yield* running()
         yield* faults({ call: "ai", kind, times: null, afterEvents: 3 })
         const { status, json } = yield* chat("hi")
         assert.isAtLeast(status, 429, kind)
         assert.isString(json.error.message)
-        yield* Effect.promise(() => fetch(`${sandbox}/_sandbox/faults`, { method: "DELETE" }))
       }
     })
   )

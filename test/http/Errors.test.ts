@@ -21,7 +21,7 @@ import {
   type WireFailure
 } from "../../src/http/Errors.ts"
 import { StoreUnavailable } from "../../src/store/Store.ts"
-import { NoCapacity } from "../../src/traffic/Completions.ts"
+import { NoCapacity } from "../../src/traffic/lend.ts"
 
 const provider = "warp"
 const unavailable = (reason: "timeout" | "cut") => new UpstreamUnavailable({ provider, reason, detail: "synthetic" })

@@ -42,11 +42,12 @@ export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string
 
 type Started = Effect.Success<ReturnType<typeof started>>
 
-/** Waits until it answers; dies with what it printed when it has ended, or has not answered in a minute. */
+/** Waits until it answers; dies with what it printed when it has ended, or has not answered in 40 seconds. */
 export const ready = (child: Started, url: string) =>
-  Effect.tryPromise(() => fetch(url)).pipe(
+  Effect.tryPromise(() => fetch(url, { signal: AbortSignal.timeout(5_000) })).pipe(
     Effect.filterOrFail((response) => response.ok),
-    Effect.retry({ times: 600, schedule: everyTenth }),
+    Effect.retry({ schedule: everyTenth }),
+    Effect.timeout("40 seconds"),
     Effect.raceFirst(Effect.flatMap(child.exited, (code) => Effect.fail(`ended with ${code}`))),
     Effect.catch((why) => Effect.die(`${url} is not ready: ${why}\n${child.output()}`))
   )

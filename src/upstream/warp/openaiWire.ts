@@ -1,5 +1,5 @@
 /** Model events as OpenAI's Chat Completions wire writes them. */
-import type { ChatEvent, Usage } from "../domain/Chat.ts"
+import type { ChatEvent, Usage } from "../../domain/Chat.ts"
 
 /** What all pieces of one answer have in common. */
 export interface Answer {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ChatEvent } from "../../src/domain/Chat.ts"
-import { chunksOf, completionOf } from "../../src/http/openai.ts"
+import { ChatEvent } from "../../../src/domain/Chat.ts"
+import { chunksOf, completionOf } from "../../../src/upstream/warp/openaiWire.ts"
 
 const answer = { id: "chatcmpl-1", created: 7, model: "auto" }
 const text = ChatEvent.Text({ text: "Hel" })

@@ -1,0 +1,146 @@
+/** Reads what steers a model request: parsed once, looked at by hand, and kept as the bytes that came. */
+import { Duration, Effect, Option, Schema } from "effect"
+import { HttpServerError, HttpServerRequest } from "effect/http"
+import type { Endpoint, RequestBody } from "../upstream/ModelClient.ts"
+import { type Caller, local } from "./Access.ts"
+import { BadRequest } from "./Errors.ts"
+
+export interface ModelRequest {
+  readonly body: RequestBody
+  readonly model: string
+  readonly stream: boolean
+}
+
+export const read = (
+  endpoint: Endpoint
+): Effect.Effect<ModelRequest, BadRequest, HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    if (!isJson.test(request.headers["content-type"] ?? "")) {
+      return Effect.fail(new BadRequest({ status: 415, param: null, reason: "the body must be application/json" }))
+    }
+    return request.arrayBuffer.pipe(
+      Effect.mapError(unread),
+      Effect.flatMap((buffer) => {
+        const bytes = new Uint8Array(buffer)
+        const json = parse(bytes)
+        if (json instanceof BadRequest) return Effect.fail(json)
+        const { model, stream } = json
+        const wrong = wrongIn(json, endpoint)
+        if (wrong !== undefined || typeof model !== "string") return Effect.fail(wrong ?? notObject)
+        return Effect.succeed({ body: { bytes, json }, model, stream: stream === true })
+      })
+    )
+  })
+
+const isJson = /^application\/([\w.-]+\+)?json\b/i
+
+const unread = (error: unknown) =>
+  HttpServerError.isHttpServerError(error) &&
+  error.reason._tag === "RequestParseError" &&
+  error.reason.reason === "BodyTooLarge"
+    ? new BadRequest({ status: 413, param: null, reason: "the body is larger than this server accepts" })
+    : notJson
+
+const notJson = new BadRequest({ status: 400, param: null, reason: "the body is not valid JSON" })
+
+const notObject = new BadRequest({ status: 400, param: null, reason: "the body is not a JSON object" })
+
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+const parse = (bytes: Uint8Array): Record<string, unknown> | BadRequest => {
+  try {
+    const json: unknown = JSON.parse(decoder.decode(bytes))
+    return isObject(json) ? json : notObject
+  } catch {
+    return notJson
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Only what steers us; the rest is the upstream's to judge. */
+const wrongIn = (json: Readonly<Record<string, unknown>>, endpoint: Endpoint): BadRequest | undefined => {
+  const { messages, model, stream } = json
+  if (typeof model !== "string" || model === "") return expected("model", "a non-empty string", model)
+  if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
+    return expected("stream", "a boolean", stream)
+  }
+  if (endpoint === "/chat/completions") {
+    if (!Array.isArray(messages)) return expected("messages", "an array", messages)
+    if (messages.length === 0) return expected("messages", "at least one message", messages)
+  }
+  if (endpoint === "/embeddings" && (json["input"] === undefined || json["input"] === null)) {
+    return expected("input", "a string or an array", json["input"])
+  }
+  return undefined
+}
+
+const expected = (param: string, what: string, got: unknown) =>
+  new BadRequest({ status: 400, param, reason: `expected ${what}, got ${shown(got)}` })
+
+const shown = (value: unknown) =>
+  value === undefined
+    ? "nothing"
+    : Array.isArray(value)
+      ? "an array"
+      : value === null
+        ? "null"
+        : JSON.stringify(value).slice(0, 60)
+
+/** How a request is to be treated. */
+export interface Treatment {
+  readonly priority: number | undefined
+  readonly timeout: Duration.Duration | undefined
+  readonly client: string
+}
+
+type RequestHeaders = Readonly<Record<string, string | undefined>>
+
+export const wantsExplanation = (headers: RequestHeaders): boolean =>
+  /^(1|true|yes)$/i.test(headers["x-weirgate-explain"] ?? "")
+
+/**
+ * What its headers say, within what its key may ask for. Without keys, all callers share this machine: then a header may tell
+ * them apart, so that they are served in turns.
+ */
+export const treatment = (headers: RequestHeaders, caller: Caller["Service"]): Treatment | BadRequest => {
+  const priority = headers["x-weirgate-priority"]
+  if (priority !== undefined && !/^[0-9]$/.test(priority)) {
+    return expectedHeader("x-weirgate-priority", "a digit from 0 to 9, 9 being the most urgent")
+  }
+  const asked = headers["x-weirgate-timeout"]
+  const timeout = asked === undefined ? caller.timeout : durationOf(asked)
+  if (asked !== undefined && timeout === undefined) {
+    return expectedHeader("x-weirgate-timeout", `seconds, or a duration such as "30 seconds", of at most a day`)
+  }
+  const named = headers["x-weirgate-client"]
+  return {
+    priority: priority === undefined ? caller.priority : Math.min(Number(priority), caller.priority ?? 9),
+    timeout,
+    client: caller.name === local && named !== undefined ? named.slice(0, longestName) : caller.name
+  }
+}
+
+const longestName = 100
+
+const expectedHeader = (name: string, what: string) =>
+  new BadRequest({ status: 400, param: name, reason: `expected ${what}` })
+
+const decodeDuration = Schema.decodeUnknownOption(Schema.DurationFromString)
+
+/** A day is longer than anyone waits; more is taken for a mistake of the unit. */
+const longest = Duration.days(1)
+
+const durationOf = (text: string): Duration.Duration | undefined => {
+  const shorthand = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)?\s*$/.exec(text)
+  const read =
+    shorthand === null
+      ? Option.getOrUndefined(decodeDuration(text.trim()))
+      : Duration.millis(Number(shorthand[1]) * (unitOf[shorthand[2] ?? "s"] ?? 1_000))
+  return read !== undefined && Duration.isGreaterThan(read, Duration.zero) && !Duration.isGreaterThan(read, longest)
+    ? read
+    : undefined
+}
+
+const unitOf: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }

@@ -1,0 +1,284 @@
+/** Serves one model request: a slot, a token, a call, and the next of each where that is the remedy. */
+import { Cause, Clock, Context, DateTime, Duration, Effect, Exit, Layer, Option, Random, Schema, Scope } from "effect"
+import { Acquisition } from "../acquisition/Acquisition.ts"
+import { Predictor } from "../acquisition/Predictor.ts"
+import type { CallFailure } from "../domain/Failure.ts"
+import { nameOf, type Target } from "../domain/Provider.ts"
+import { TokenPool } from "../pool/TokenPool.ts"
+import type { StoreUnavailable } from "../store/Store.ts"
+import type { Answer, Endpoint, RequestBody } from "../upstream/ModelClient.ts"
+import * as Attempt from "./attempt.ts"
+import { Catalog, type Offer } from "./Catalog.ts"
+import { Governor, type SlotRefused } from "./Governor.ts"
+import * as Journey from "./journey.ts"
+import * as Lend from "./lend.ts"
+import { ModelClients } from "./ModelClients.ts"
+import { after, type Plan, planOf, readmit, remedyOf, setAside } from "./plan.ts"
+import { QuotaWatch } from "./QuotaWatch.ts"
+import * as RetryBudget from "./retryBudget.ts"
+import { reckonTokens } from "./reckonTokens.ts"
+import { Traces } from "./Traces.ts"
+
+/** Nobody offers that model, or none who does has that endpoint. */
+export class ModelNotServed extends Schema.TaggedError<ModelNotServed>()("ModelNotServed", {
+  model: Schema.String,
+  /** The endpoint that is missing; absent when the model is. */
+  endpoint: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    return this.endpoint === undefined
+      ? `the model ${JSON.stringify(this.model)} is not served here; GET /v1/models lists those that are`
+      : `the model ${JSON.stringify(this.model)} is served here, but not at /v1${this.endpoint}`
+  }
+}
+
+/** The request's whole time is over. */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
+  timeout: Schema.DurationFromMillis,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `no answer within ${Duration.format(this.timeout)}: ${this.detail}`
+  }
+}
+
+export type GatewayFailure =
+  | CallFailure
+  | Lend.NoCapacity
+  | StoreUnavailable
+  | SlotRefused
+  | ModelNotServed
+  | DeadlineExceeded
+
+export interface GatewayRequest {
+  /** Names the request in its explain-trace. */
+  readonly id: string
+  readonly endpoint: Endpoint
+  readonly body: RequestBody
+  /** The public name of the model. */
+  readonly model: string
+  readonly stream: boolean
+  /** Who asks: clients are served in turns. */
+  readonly client: string
+  /** 0 to 9, 9 being the most urgent (default 5). */
+  readonly priority?: number | undefined
+  /** For the request in all, its answer included. Without it, it waits in line no longer than `maxWait`. */
+  readonly timeout?: Duration.Duration | undefined
+  /** Filled in as it goes, so that it can be told of also when the request fails. */
+  readonly journey?: Journey.Journey | undefined
+}
+
+export interface GatewayOptions {
+  /** The most upstream calls one request makes (default 5). */
+  readonly attempts?: number | undefined
+  /** A request's whole time when it does not say (default 10 minutes: what OpenAI's own client waits). */
+  readonly timeout?: Duration.Input | undefined
+  /** The longest in line when the request does not say how long it has (default 1 minute). */
+  readonly maxWait?: Duration.Input | undefined
+}
+
+/** Requests of this process since its start. */
+export interface GatewayStatistics {
+  readonly succeeded: number
+  readonly failed: number
+  readonly meanFirstEventMs: number
+}
+
+export const defaultPriority = 5
+
+export class Gateway extends Context.Service<
+  Gateway,
+  {
+    /**
+     * Waits until the first content of a streamed answer, or the whole of another, has come, over as many targets and tokens as
+     * it takes. Until then another one mends what breaks; afterwards the answer's own `next` fails. Slot, lease and upstream
+     * call are held by the scope; closing it, or interruption in any phase, aborts the call and gives everything back.
+     */
+    send(request: GatewayRequest): Effect.Effect<Answer, GatewayFailure, Scope.Scope>
+    readonly statistics: Effect.Effect<GatewayStatistics>
+  }
+>()("weirgate/traffic/Gateway") {
+  static readonly layerWith = (
+    options: GatewayOptions = {}
+  ): Layer.Layer<
+    Gateway,
+    never,
+    Acquisition | Catalog | Governor | ModelClients | Predictor | QuotaWatch | TokenPool | Traces
+  > =>
+    Layer.effect(
+      Gateway,
+      Effect.suspend(() => make(options))
+    )
+
+  static readonly layer = Layer.suspend(() => Gateway.layerWith())
+}
+
+/** A request on its way. */
+interface Job extends Attempt.Job {
+  readonly request: GatewayRequest
+  readonly offer: Offer
+  /** Until when it may wait in line. */
+  readonly until: number
+  readonly timeout: Duration.Duration
+  /** Model tokens it is reckoned to take. */
+  readonly tokens: number
+}
+
+const make = Effect.fnUntraced(function* (options: GatewayOptions) {
+  const catalog = yield* Catalog
+  const governor = yield* Governor
+  const clients = yield* ModelClients
+  const traces = yield* Traces
+  const lend = yield* Lend.make
+  const { attempt, statistics } = yield* Attempt.make
+  const budget = RetryBudget.make()
+  const mostAttempts = options.attempts ?? 5
+  const usualTimeout = Duration.fromInputUnsafe(options.timeout ?? "10 minutes")
+  const maxWait = Duration.toMillis(options.maxWait ?? "1 minute")
+
+  /** Those of its targets that have the endpoint. */
+  const targetsOf = (offer: Offer, { endpoint, model }: GatewayRequest) => {
+    const targets = offer.resolve(model)
+    if (targets === undefined) return new ModelNotServed({ model })
+    const able = targets.filter(({ provider: name }) => {
+      const provider = offer.providers.get(name)
+      return provider !== undefined && clients.of(provider).endpoints.has(endpoint)
+    })
+    return able.length > 0 ? able : new ModelNotServed({ model, endpoint })
+  }
+
+  /** One slot, one token, one call: what became of it. */
+  const go = Effect.fnUntraced(function* (job: Job, plan: Plan, scope: Scope.Closeable) {
+    const { journey, request } = job
+    const slot = yield* governor.slot({
+      targets: plan.targets,
+      client: request.client,
+      priority: request.priority ?? defaultPriority,
+      since: job.startedAt,
+      until: job.until,
+      tokens: job.tokens
+    })
+    const provider = job.offer.providers.get(slot.target.provider)
+    if (provider === undefined) return yield* Effect.die(`a slot for an unknown provider: ${slot.target.provider}`)
+    journey.queuedMs += slot.queuedMs
+    journey.target = slot.target
+    const at = (yield* Clock.currentTimeMillis) - job.startedAt
+    Journey.note(journey, at, "slot", { of: slot.target, took: slot.queuedMs, ...Journey.skippedOf(slot.skipped) })
+    const lease = yield* Effect.result(lend(provider, plan.tokens, request.client))
+    if (lease._tag === "Failure") return { _tag: "Short" as const, provider: provider.name, why: lease.failure }
+    return yield* attempt(job, { slot, lease: lease.success, provider, client: clients.of(provider), scope })
+  })
+
+  /** Goes on until it is answered, or nobody is left who could. */
+  const serve = Effect.fnUntraced(
+    function* (job: Job, targets: ReadonlyArray<Target>) {
+      const { journey } = job
+      const parent = yield* Effect.scope
+      const clock = yield* Clock.Clock
+      let plan = planOf(targets, mostAttempts)
+      // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
+      let failure: CallFailure | undefined
+      let shortage: Lend.Shortage | undefined
+      while (true) {
+        if (plan.targets.length === 0) {
+          const back = readmit(plan, job.until)
+          if (back === undefined) return yield* toldOf(failure, shortage)
+          yield* governor.hold(back.provider, back.until)
+          plan = back.plan
+        }
+        const scope = yield* Scope.fork(parent)
+        const gone = yield* go(job, plan, scope).pipe(
+          Scope.provide(scope),
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+          Effect.catchTag("SlotRefused", (refused) => Effect.fail(failure ?? refused))
+        )
+        if (gone._tag === "Answered") return gone.answer
+        yield* Scope.close(scope, Exit.void)
+        const now = clock.currentTimeMillisUnsafe()
+        const at = now - job.startedAt
+        if (gone._tag === "Short") {
+          shortage = gone.why
+          Journey.note(journey, at, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
+          plan = setAside(plan, gone.provider, now + waitOf(shortage))
+          continue
+        }
+        failure = gone.failed.failure
+        if (now >= job.deadline) return yield* new DeadlineExceeded({ timeout: job.timeout, detail: failure.message })
+        const next = after(plan, gone.failed)
+        if (next._tag === "GiveUp") return yield* failure
+        if (next._tag === "Repeat") {
+          if (!budget.mayRepeat(now)) return yield* failure
+          const pause = yield* Random.nextIntBetween(250, 500)
+          Journey.note(journey, at, "paused", { of: gone.failed.target, took: pause })
+          yield* Effect.sleep(pause)
+        }
+        plan = next.plan
+        yield* Effect.logInfo(`moving on: ${failure.message}`)
+      }
+    },
+    Effect.annotateLogs({ service: "Gateway" })
+  )
+
+  const traceOf = (request: GatewayRequest, journey: Journey.Journey, at: number, timeout: Duration.Duration) => ({
+    id: request.id,
+    startedAt: DateTime.formatIso(DateTime.makeUnsafe(at)),
+    model: request.model,
+    client: request.client,
+    priority: request.priority ?? defaultPriority,
+    timeout: Duration.toMillis(timeout),
+    attempts: journey.attempts,
+    queuedMs: journey.queuedMs,
+    target: journey.target === undefined ? null : nameOf(journey.target),
+    steps: journey.steps ?? []
+  })
+
+  return Gateway.of({
+    statistics,
+    send: Effect.fnUntraced(function* (request) {
+      const offer = catalog.current()
+      const clock = yield* Clock.Clock
+      const startedAt = clock.currentTimeMillisUnsafe()
+      budget.asked(startedAt)
+      const timeout = request.timeout ?? usualTimeout
+      const deadline = startedAt + Duration.toMillis(timeout)
+      const journey = request.journey ?? Journey.make(false)
+      const ended =
+        journey.steps === undefined
+          ? () => Effect.void
+          : (outcome: string) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome })
+      const job: Job = {
+        request,
+        offer,
+        startedAt,
+        deadline,
+        timeout,
+        until: request.timeout === undefined ? Math.min(deadline, startedAt + maxWait) : deadline,
+        tokens: reckonTokens(request.body),
+        journey,
+        ended
+      }
+      const targets = targetsOf(offer, request)
+      const served: Effect.Effect<Answer, GatewayFailure, Scope.Scope> =
+        targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
+      return yield* Effect.onExit(served, (exit) => ended(outcomeOf(exit)))
+    })
+  })
+})
+
+/** That the last token was no good is not what a caller can act on, but when there will be one. */
+const toldOf = (failure: CallFailure | undefined, shortage: Lend.Shortage | undefined) => {
+  const isOfToken = failure !== undefined && remedyOf({ failure, sent: true }) === "token"
+  return (isOfToken ? (shortage ?? failure) : (failure ?? shortage)) ?? Effect.die("a request without a target")
+}
+
+const outcomeOf = (exit: Exit.Exit<Answer, GatewayFailure>): string => {
+  if (Exit.isSuccess(exit)) return exit.value._tag === "Whole" ? "answered" : "answering"
+  const failure = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return failure === undefined ? (Exit.hasInterrupts(exit) ? "the client left" : "a defect") : failure.message
+}
+
+/** How long until it may be different, in milliseconds. */
+const waitOf = (shortage: Lend.Shortage): number =>
+  "retryAfter" in shortage && shortage.retryAfter !== undefined
+    ? Duration.toMillis(shortage.retryAfter)
+    : Number.POSITIVE_INFINITY

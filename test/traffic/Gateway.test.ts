@@ -1,0 +1,261 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as Broker from "../../src/Broker.ts"
+import { RequestRejected, Throttled, UpstreamUnavailable } from "../../src/domain/Failure.ts"
+import { nameOf, type OpenAiProvider, type Target } from "../../src/domain/Provider.ts"
+import { TokenPool } from "../../src/pool/TokenPool.ts"
+import * as Testing from "../../src/testing/index.ts"
+import { Layer } from "effect"
+import { Gateway, type GatewayRequest } from "../../src/traffic/Gateway.ts"
+import { Governor } from "../../src/traffic/Governor.ts"
+import * as Journey from "../../src/traffic/journey.ts"
+import { warp } from "../../src/traffic/offering.ts"
+import { Traces } from "../../src/traffic/Traces.ts"
+import { bodyOf, readAll, textOf } from "./answers.ts"
+
+const { ScriptedOpenAi } = Testing
+
+const provider = (name: string, more: Partial<OpenAiProvider> = {}): OpenAiProvider => ({
+  name,
+  kind: "openai",
+  baseUrl: "http://127.0.0.1:9/v1",
+  keys: [{ name: "env:KEY", kind: "shared", secret: Redacted.make(`synthetic-${name}`) }],
+  limits: { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" },
+  timeouts: warp.timeouts,
+  models: ["small", "large"],
+  ...more
+})
+const key = (name: string) => ({ name, kind: "shared" as const, secret: Redacted.make(`synthetic-${name}`) })
+
+const at = (name: string, model = "small"): Target => ({ provider: name, model })
+const route = (...targets: ReadonlyArray<Target>) => [{ model: "expert", targets }]
+
+const broker = (options: Broker.BrokerOptions) => Broker.layerWith(options).pipe(Layer.provideMerge(Testing.layer()))
+const two = broker({ providers: [provider("a"), provider("b")], routes: route(at("a"), at("b")) })
+const alone = broker({ providers: [provider("a")], routes: route(at("a")) })
+
+const send = (more: Partial<GatewayRequest> = {}) =>
+  Gateway.use((gateway) =>
+    gateway.send({
+      id: "req-test",
+      endpoint: "/chat/completions",
+      body: bodyOf({ model: "expert", messages: [{ role: "user", content: "hi" }] }),
+      model: "expert",
+      stream: false,
+      client: "test",
+      ...more
+    })
+  )
+
+/** One request to its end: the text, and where it was served. */
+const ask = (more: Partial<GatewayRequest> = {}) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const journey = Journey.make(true)
+      const text = textOf(yield* readAll(yield* send({ journey, ...more })))
+      const { attempts, queuedMs, target } = journey
+      return { text, attempts, queuedMs, target: target && nameOf(target) }
+    })
+  )
+
+const down = new UpstreamUnavailable({ provider: "a", reason: "status", status: 503, detail: "synthetic" })
+const tooLong = new RequestRejected({
+  provider: "a",
+  status: 400,
+  code: "context_length_exceeded",
+  reason: "synthetic"
+})
+const calls = ScriptedOpenAi.use(({ calls }) => calls)
+const fail = (...args: Parameters<(typeof ScriptedOpenAi)["Service"]["fail"]>) =>
+  ScriptedOpenAi.use((scripted) => scripted.fail(...args))
+
+/** Everything that was taken has been given back. */
+const allBack = Effect.gen(function* () {
+  const { inUse, waiting } = yield* Governor.use(({ statistics }) => statistics)
+  const leased = (yield* TokenPool.use((pool) => pool.list())).reduce((sum, token) => sum + token.leased, 0)
+  assert.deepStrictEqual(
+    { inUse, waiting, leased, open: yield* ScriptedOpenAi.use(({ open }) => open) },
+    { inUse: 0, waiting: 0, leased: 0, open: 0 }
+  )
+})
+
+describe("Gateway", () => {
+  it.effect("serves from the first target of the route, whole and streamed", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* ask(), { text: "ok", attempts: 1, queuedMs: 0, target: "a/small" })
+      assert.deepStrictEqual(yield* ask({ stream: true }), { text: "ok", attempts: 1, queuedMs: 0, target: "a/small" })
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("goes to the next target when one fails before it has said anything, without a pause", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), down)
+      assert.deepInclude(yield* ask({ stream: true }), { text: "ok", attempts: 2, target: "b/small" })
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("takes a question that is too long to another model, never to the same one elsewhere", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), tooLong)
+      assert.deepInclude(yield* ask(), { text: "ok", attempts: 2, target: "b/large" })
+      assert.deepStrictEqual(yield* calls, { "a/small": 1, "b/large": 1 })
+    }).pipe(
+      Effect.provide(
+        broker({ providers: [provider("a"), provider("b")], routes: route(at("a"), at("b"), at("b", "large")) })
+      )
+    )
+  )
+
+  it.effect("gives the caller what only the caller can mend, at once", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), tooLong)
+      assert.strictEqual((yield* Effect.flip(ask()))._tag, "RequestRejected")
+      yield* fail(at("a"), new RequestRejected({ provider: "a", status: 422, code: null, reason: "synthetic" }))
+      assert.strictEqual((yield* Effect.flip(ask()))._tag, "RequestRejected")
+      assert.deepStrictEqual(yield* calls, { "a/small": 2 })
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("moves to a sibling token at once when one is throttled", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), new Throttled({ provider: "a", signature: "s", retryAfter: Duration.seconds(20) }))
+      assert.deepInclude(yield* ask(), { attempts: 2, target: "a/small" })
+    }).pipe(
+      Effect.provide(broker({ providers: [provider("a", { keys: [key("one"), key("two")] })], routes: route(at("a")) }))
+    )
+  )
+
+  it.effect("waits for the only token when it is back in time, and otherwise says when it will be", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), new Throttled({ provider: "a", signature: "s", retryAfter: Duration.seconds(20) }))
+      const waiting = yield* Effect.forkChild(ask(), { startImmediately: true })
+      yield* TestClock.adjust("19999 millis")
+      assert.deepStrictEqual(yield* calls, { "a/small": 1 })
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(yield* Fiber.join(waiting), { text: "ok", attempts: 2, queuedMs: 20_000 })
+
+      yield* fail(at("a"), new Throttled({ provider: "a", signature: "s", retryAfter: Duration.minutes(5) }))
+      const refused = yield* Effect.flip(ask())
+      assert.include(["Throttled", "NoCapacity"], refused._tag)
+      assert.deepStrictEqual("retryAfter" in refused && refused.retryAfter, Duration.minutes(5))
+      yield* allBack
+    }).pipe(Effect.provide(alone))
+  )
+
+  it.effect("sends at most five calls over 15 requests in a minute's outage, and is back soon after it", () =>
+    Effect.gen(function* () {
+      const { outage } = yield* ScriptedOpenAi
+      yield* outage(at("a"), down)
+      for (let i = 0; i < 15; i++) {
+        assert.strictEqual((yield* ask()).target, "b/small")
+        yield* TestClock.adjust("4 seconds")
+      }
+      assert.isAtMost((yield* calls)["a/small"] ?? 0, 5)
+      yield* outage(at("a"), undefined)
+      let recovered: number | undefined
+      for (let seconds = 0; seconds < 60 && recovered === undefined; seconds += 4) {
+        if ((yield* ask()).target === "a/small") recovered = seconds
+        yield* TestClock.adjust("4 seconds")
+      }
+      assert.isAtMost(recovered ?? Number.POSITIVE_INFINITY, 30)
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("keeps to the deadline of the whole request, over all its attempts", () =>
+    Effect.gen(function* () {
+      yield* ScriptedOpenAi.use(({ slow }) => slow(at("a"), "3 seconds"))
+      yield* fail(at("a"), down, 5)
+      const asked = yield* Effect.forkChild(Effect.flip(ask({ timeout: Duration.seconds(2) })), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Fiber.join(asked))._tag, "DeadlineExceeded")
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("fails an answer that breaks after its first content, and holds it against the target", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 2; i++) {
+        yield* ScriptedOpenAi.use((scripted) => scripted.break(at("a"), down))
+        assert.strictEqual((yield* Effect.flip(ask({ stream: true })))._tag, "UpstreamUnavailable")
+        yield* TestClock.adjust("4 seconds")
+      }
+      assert.deepInclude(yield* ask({ stream: true }), { target: "b/small", text: "ok" })
+      yield* allBack
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("gives everything back when the client leaves: in line, before the answer, in the stream", () =>
+    Effect.gen(function* () {
+      const { slow } = yield* ScriptedOpenAi
+      yield* slow(at("a"), "1 minute", "1 minute")
+      const before = yield* Effect.forkChild(ask(), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      const inLine = yield* Effect.forkChild(ask(), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* Governor.use(({ statistics }) => statistics), { inUse: 1, waiting: 1 })
+      yield* Fiber.interrupt(inLine)
+      assert.deepInclude(yield* Governor.use(({ statistics }) => statistics), { inUse: 1, waiting: 0 })
+      yield* Fiber.interrupt(before)
+      yield* allBack
+
+      const scope = yield* Scope.make()
+      const streaming = yield* Effect.forkChild(Scope.provide(send({ stream: true }), scope), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(streaming)
+      assert.deepInclude(yield* Governor.use(({ statistics }) => statistics), { inUse: 1 })
+      yield* Scope.close(scope, Exit.void)
+      yield* allBack
+    }).pipe(
+      Effect.provide(
+        broker({
+          providers: [provider("a", { limits: { concurrency: 1, rpm: "unlimited", tpm: "unlimited" } })],
+          routes: route(at("a"))
+        })
+      )
+    )
+  )
+
+  it.effect("names a model that nobody serves", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(ask({ model: "unheard-of" }))
+      assert.strictEqual(error._tag, "ModelNotServed")
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("keeps the trace of a request that asked for it: where it went, why, and how long each phase took", () =>
+    Effect.gen(function* () {
+      yield* fail(at("a"), down)
+      yield* ScriptedOpenAi.use(({ slow }) => slow(at("b"), "3 seconds"))
+      const asked = yield* Effect.forkChild(ask(), { startImmediately: true })
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(asked)
+      const trace = yield* Traces.use((traces) => traces.get("req-test"))
+      assert.deepInclude(trace, {
+        id: "req-test",
+        model: "expert",
+        client: "test",
+        attempts: 2,
+        target: "b/small",
+        outcome: "answered"
+      })
+      assert.deepStrictEqual(
+        trace?.steps.map(({ step }) => step),
+        ["slot", "token", "sent", "failed", "slot", "token", "sent", "answered"]
+      )
+      const [, token, , failure, , , , answered] = trace?.steps ?? []
+      assert.isString(token?.token)
+      assert.match(failure?.detail ?? "", /unavailable/)
+      assert.deepInclude(answered, { took: 3_000, target: "b/small" })
+      assert.notInclude(JSON.stringify(trace), "synthetic-b")
+    }).pipe(Effect.provide(two))
+  )
+})
