@@ -1,9 +1,9 @@
 /** Who may call. Without keys the server is open to this machine alone; with keys every model route needs one. */
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { Duration } from "effect"
-import { Digest, Mac } from "effect/crypto"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import { hash, timingSafeEqual } from "node:crypto"
 import { errorResponse, ForeignHost, Unauthorized } from "./Errors.ts"
 
 /** What is known of whoever holds a key. */
@@ -35,33 +35,31 @@ export class Access extends HttpApiMiddleware.Service<Access, { provides: Caller
     keys: ReadonlyArray<Redacted.Redacted>,
     clients: () => ReadonlyArray<Client> = () => []
   ) =>
-    Layer.effect(
-      Access,
-      Effect.gen(function* () {
-        const digest = yield* Digest.Digest
-        const hash = (key: Redacted.Redacted) =>
-          Effect.orDie(digest.digest(Digest.sha256, new TextEncoder().encode(Redacted.value(key))))
-        const known = yield* Effect.forEach(keys, hash)
-        const unnamed = keys.map((_, i): Client => ({ ...nobody, name: `key-${i + 1}` }))
-        const identify = Effect.fnUntraced(function* (credential: Redacted.Redacted) {
-          if (known.length === 0) return nobody
-          const shown = yield* hash(credential)
-          // Every key is compared, so that the time taken tells nothing of which one matched.
-          const matches = known.map((key) => Mac.timingSafeEqual(key, shown))
-          const holder = matches.indexOf(true)
-          return clients()[holder] ?? unnamed[holder]
-        })
-        return Access.of({
-          bearer: (handler, { credential }) =>
-            Effect.flatMap(identify(credential), (client) =>
-              client === undefined
-                ? Effect.succeed(errorResponse(new Unauthorized()))
-                : Effect.provideService(handler, Caller, client)
-            )
-        })
+    Layer.sync(Access, () => {
+      const known = keys.map(digestOf)
+      const unnamed = keys.map((_, i): Client => ({ ...nobody, name: `key-${i + 1}` }))
+      const identify = (credential: Redacted.Redacted): Client | undefined => {
+        if (known.length === 0) return nobody
+        const shown = digestOf(credential)
+        // Every key is compared, so that the time taken tells nothing of which one matched.
+        const matches = known.map((key) => timingSafeEqual(key, shown))
+        const holder = matches.indexOf(true)
+        return clients()[holder] ?? unnamed[holder]
+      }
+      return Access.of({
+        bearer: (handler, { credential }) =>
+          Effect.suspend(() => {
+            const client = identify(credential)
+            return client === undefined
+              ? Effect.succeed(errorResponse(new Unauthorized()))
+              : Effect.provideService(handler, Caller, client)
+          })
       })
-    ).pipe(Layer.provide(Digest.layerWebCrypto))
+    })
 }
+
+/** By Node's own hash, which is made at once: WebCrypto's would be a turn of the event loop for each request. */
+const digestOf = (key: Redacted.Redacted) => hash("sha256", Redacted.value(key), "buffer")
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 

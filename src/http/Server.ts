@@ -19,7 +19,7 @@ import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { ModelClients } from "../traffic/ModelClients.ts"
 import { Traces } from "../traffic/Traces.ts"
-import { Access, type Client, isLoopback, refuseForeignHosts } from "./Access.ts"
+import { Access, Caller, type Client, isLoopback, local, refuseForeignHosts } from "./Access.ts"
 import { Api } from "./Api.ts"
 import { Drain } from "./Drain.ts"
 import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
@@ -162,8 +162,9 @@ const admin = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const traces = yield* Traces
     return handlers.handleRaw("request", ({ params, request }) =>
-      Effect.map(traces.get(params.id), (trace) =>
-        trace === undefined
+      // Another client's is as good as none.
+      Effect.zipWith(traces.get(params.id), Caller, (trace, { name }) =>
+        trace === undefined || (name !== local && trace.client !== name)
           ? errorResponse(new NotFound({ method: request.method, path: request.url }))
           : HttpServerResponse.jsonUnsafe(trace)
       )

@@ -38,7 +38,7 @@ const stage = Effect.gen(function* () {
       body: JSON.stringify({
         model: "llama-3.3-70b",
         stream,
-        messages: [{ role: "user", content: "count to 1000" }]
+        messages: [{ role: "user", content: "count to 100" }]
       })
     })
       .then((response) => response.text())

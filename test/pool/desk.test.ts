@@ -115,7 +115,7 @@ describe("the desk", () => {
         Effect.provide(Store.layerMemory, { local: true }),
         Effect.provide(TestClock.layer(), { local: true })
       ),
-    { timeout: 60_000, arbitrary: { runs: 2_000, size: 60 } }
+    { timeout: 60_000, arbitrary: { runs: 400, size: 60 } }
   )
 
   it.effect("lends again, in time, what went out and comes back without anything being told of it", () =>
