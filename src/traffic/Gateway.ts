@@ -170,54 +170,51 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   })
 
   /** Goes on until it is answered, or nobody is left who could. */
-  const serve = Effect.fnUntraced(
-    function* (job: Job, targets: ReadonlyArray<Target>) {
-      const { journey } = job
-      const parent = yield* Effect.scope
-      const clock = yield* Clock.Clock
-      let plan = planOf(targets, mostAttempts)
-      // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
-      let failure: CallFailure | undefined
-      let shortage: Lend.Shortage | undefined
-      while (true) {
-        if (plan.targets.length === 0) {
-          const back = readmit(plan, job.until)
-          if (back === undefined) return yield* toldOf(failure, shortage)
-          yield* governor.hold(back.provider, back.until)
-          plan = back.plan
-        }
-        const scope = yield* Scope.fork(parent)
-        const gone = yield* go(job, plan, scope).pipe(
-          Scope.provide(scope),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-          Effect.catchTag("SlotRefused", (refused) => Effect.fail(failure ?? refused))
-        )
-        if (gone._tag === "Answered") return gone.answer
-        yield* Scope.close(scope, Exit.void)
-        const now = clock.currentTimeMillisUnsafe()
-        const at = now - job.startedAt
-        if (gone._tag === "Short") {
-          shortage = gone.why
-          Journey.note(journey, at, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
-          plan = setAside(plan, gone.provider, now + waitOf(shortage))
-          continue
-        }
-        failure = gone.failed.failure
-        if (now >= job.deadline) return yield* new DeadlineExceeded({ timeout: job.timeout, detail: failure.message })
-        const next = after(plan, gone.failed)
-        if (next._tag === "GiveUp") return yield* failure
-        if (next._tag === "Repeat") {
-          if (!budget.mayRepeat(now)) return yield* failure
-          const pause = yield* Random.nextIntBetween(250, 500)
-          Journey.note(journey, at, "paused", { of: gone.failed.target, took: pause })
-          yield* Effect.sleep(pause)
-        }
-        plan = next.plan
-        yield* Effect.logInfo(`moving on: ${failure.message}`)
+  const serve = Effect.fnUntraced(function* (job: Job, targets: ReadonlyArray<Target>) {
+    const { journey } = job
+    const parent = yield* Effect.scope
+    const clock = yield* Clock.Clock
+    let plan = planOf(targets, mostAttempts)
+    // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
+    let failure: CallFailure | undefined
+    let shortage: Lend.Shortage | undefined
+    while (true) {
+      if (plan.targets.length === 0) {
+        const back = readmit(plan, job.until)
+        if (back === undefined) return yield* toldOf(failure, shortage)
+        yield* governor.hold(back.provider, back.until)
+        plan = back.plan
       }
-    },
-    Effect.annotateLogs({ service: "Gateway" })
-  )
+      const scope = yield* Scope.fork(parent)
+      const gone = yield* go(job, plan, scope).pipe(
+        Scope.provide(scope),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+        Effect.catchTag("SlotRefused", (refused) => Effect.fail(failure ?? refused))
+      )
+      if (gone._tag === "Answered") return gone.answer
+      yield* Scope.close(scope, Exit.void)
+      const now = clock.currentTimeMillisUnsafe()
+      const at = now - job.startedAt
+      if (gone._tag === "Short") {
+        shortage = gone.why
+        Journey.note(journey, at, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
+        plan = setAside(plan, gone.provider, now + waitOf(shortage))
+        continue
+      }
+      failure = gone.failed.failure
+      if (now >= job.deadline) return yield* new DeadlineExceeded({ timeout: job.timeout, detail: failure.message })
+      const next = after(plan, gone.failed)
+      if (next._tag === "GiveUp") return yield* failure
+      if (next._tag === "Repeat") {
+        if (!budget.mayRepeat(now)) return yield* failure
+        const pause = yield* Random.nextIntBetween(250, 500)
+        Journey.note(journey, at, "paused", { of: gone.failed.target, took: pause })
+        yield* Effect.sleep(pause)
+      }
+      plan = next.plan
+      yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${failure.message}`), { service: "Gateway" })
+    }
+  })
 
   const traceOf = (request: GatewayRequest, journey: Journey.Journey, at: number, timeout: Duration.Duration) => ({
     id: request.id,

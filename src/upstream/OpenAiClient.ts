@@ -14,9 +14,10 @@ export class OpenAiClient extends Context.Service<
   {
     /**
      * The client of one provider; connects to nothing yet. All that are made share the connections of this process, which end
-     * with the layer, whatever is at work on them. `baseUrl` has to be an absolute one of `http` or `https`.
+     * with the layer, whatever is at work on them. Dies of a `baseUrl` that is none; the configuration has seen to that.
      *
-     * `next` of a streamed answer may be interrupted and asked again: only the call's own scope gives the answer up.
+     * `next` of a streamed answer may be interrupted and asked again: only the call's own scope gives the answer up. Of an
+     * answer that nobody takes, some 64 KiB are read ahead.
      */
     readonly of: (provider: OpenAiProvider) => ModelClient
   }

@@ -134,6 +134,10 @@ const timePasses = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input, most: 
     }
   })
 
+const firstBytes = Effect.map(Metric.snapshot, (all) =>
+  all.find(({ id }) => id === "weirgate_upstream_first_byte_seconds")
+)
+
 const unused: Upstream.Request = { connection: 0, line: "", headers: {}, body: "" }
 
 describe("OpenAiClient", () => {
@@ -229,6 +233,7 @@ describe("OpenAiClient", () => {
         const answer = yield* Effect.scoped(client.call(whole))
         assert.strictEqual(answer._tag === "Whole" && text(answer.body), body)
         assert.strictEqual(answer._tag === "Whole" && answer.contentType, "application/json")
+        assert.deepInclude((yield* firstBytes)?.state, { count: 1 })
       }))
 
     test("of an embedding, and of a response, counted by their own names", () =>
@@ -252,10 +257,15 @@ describe("OpenAiClient", () => {
       Effect.gen(function* () {
         for (const type of ["application/json", "text/event-stream", "text/plain"]) {
           const body = ` \n${JSON.stringify(completion)}`
-          const server = yield* Upstream.upstream(Upstream.answer(200, body, { "content-type": type }))
+          const server = yield* Upstream.upstream(
+            Upstream.answer(200, body, { "content-type": type }),
+            Upstream.stream(" ", "\n", body.trim())
+          )
           const client = yield* clientAt(server.url)
           const answer = yield* Effect.scoped(client.call(streaming))
           assert.strictEqual(answer._tag === "Whole" && text(answer.body), body)
+          const inPieces = yield* Effect.scoped(client.call(streaming))
+          assert.strictEqual(inPieces._tag === "Whole" && text(inPieces.body), body.trim())
         }
       }))
   })
@@ -514,7 +524,7 @@ describe("OpenAiClient", () => {
         assert.strictEqual(server.connections.closed, 0)
       }))
 
-    test("no faster than it is taken", () =>
+    test("no faster than it is taken, which is not taken for silence", () =>
       Effect.gen(function* () {
         const piece = chunkOf({ content: "x".repeat(10_000) })
         const server = yield* Upstream.upstream(Upstream.open(hello))
@@ -535,10 +545,17 @@ describe("OpenAiClient", () => {
         assert.isBelow(written, 3_000, "30 MB were taken that nobody asked for")
         // It is we who do not read: that is no silence of the upstream.
         yield* TestClock.adjust("5 minutes")
-        socket?.write(Upstream.chunk(stop + done) + Upstream.lastChunk)
-        const all = yield* drained(answer)
-        assert.strictEqual(all.end, "done")
-        assert.strictEqual(all.text.length, hello.length + piece.length * written + stop.length + done.length)
+        socket?.write(Upstream.chunk(world))
+        let taken = answer.first.length
+        while (taken < Buffer.byteLength(hello) + piece.length * written + world.length) {
+          taken += (yield* answer.next).length
+        }
+        // Now that all is read, it is.
+        const next = yield* Effect.forkChild(Effect.flip(answer.next), { startImmediately: true })
+        yield* TestClock.adjust("59999 millis")
+        assert.isUndefined(next.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(yield* Fiber.join(next), unavailable("timeout", "idle: the answer fell silent"))
       }))
   })
 
@@ -840,7 +857,7 @@ describe("OpenAiClient", () => {
       Effect.gen(function* () {
         const server = yield* Upstream.upstream(Upstream.silence)
         const client = yield* clientAt(server.url)
-        const deadlines = [40_000, 10_000, 30_000, 20_000]
+        const deadlines = [20_000, 40_000, 10_000, 30_000]
         const calls = yield* Effect.forEach(deadlines, (deadline) =>
           Effect.forkChild(failureOf(client.call({ ...whole, deadline })), { startImmediately: true })
         )
@@ -921,6 +938,43 @@ describe("OpenAiClient", () => {
       }))
   })
 
+  it.effect("has no connection left, and none too many, whatever becomes of many calls at once", () =>
+    Effect.gen(function* () {
+      const scripts = [
+        Upstream.json(completion),
+        Upstream.stream(role, hello, stop, done),
+        Upstream.silence,
+        Upstream.reset,
+        Upstream.open(hello),
+        Upstream.json({}, 500),
+        Upstream.stream(hello),
+        Upstream.open(hello, stop, done)
+      ]
+      let turn = 0
+      const server = yield* Upstream.upstream((socket, request) => scripts[turn++ % scripts.length]?.(socket, request))
+      const layer = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(OpenAiClient.layer, layer)
+      const client = yield* Effect.provideContext(clientAt(server.url), services)
+      const one = (call: ModelCall) =>
+        Effect.scoped(
+          Effect.flatMap(client.call(call), (answer) => (answer._tag === "Whole" ? Effect.void : drained(answer)))
+        )
+      for (let round = 0; round < 5; round++) {
+        const calls = yield* Effect.forEach(Array.from({ length: 40 }), (_, n) =>
+          Effect.forkChild(Effect.exit(one(n % 3 === 0 ? whole : streaming)), { startImmediately: true })
+        )
+        yield* server.when(({ requests }) => requests.length === (round + 1) * 40)
+        yield* turns
+        yield* Fiber.interruptAll(calls)
+      }
+      const { connections } = server
+      assert.isAtMost(connections.opened, 200)
+      yield* Scope.close(layer, Exit.void)
+      yield* server.when(() => connections.closed === connections.opened)
+      assert.deepInclude(yield* failureOf(client.call(whole)), { reason: "connection" })
+    })
+  )
+
   test("counts each call once, by how it ended, and how long its answer took to begin", () =>
     Effect.gen(function* () {
       const server = yield* Upstream.upstream(
@@ -945,7 +999,7 @@ describe("OpenAiClient", () => {
         ["chat/completions", "UpstreamUnavailable", 2],
         ["chat/completions", "interrupted", 1]
       ])
-      const first = snapshot.find(({ id }) => id === "weirgate_upstream_first_byte_seconds")
+      const first = yield* firstBytes
       assert.deepInclude(first?.state, { count: 5 })
       assert.deepStrictEqual(first?.attributes, { provider: "p" })
     }))

@@ -3,8 +3,8 @@ import type { Usage } from "../../domain/Chat.ts"
 import { type CallFailure, UpstreamUnavailable } from "../../domain/Failure.ts"
 import type { Endpoint, WholeAnswer } from "../ModelClient.ts"
 import { failedFinishOf, isError } from "./answerError.ts"
-import { eventReader } from "./eventReader.ts"
-import * as Gathered from "./gathered.ts"
+import { EventReader } from "./eventReader.ts"
+import { Gathered } from "./gathered.ts"
 import { isObject, parsed } from "./json.ts"
 import type { Headers } from "./statedWait.ts"
 import { usageOf } from "./usage.ts"
@@ -21,7 +21,7 @@ export interface AnswerReader {
   end(): Standing
   /** No more of it will come, for this reason. What has come may be enough all the same. */
   broke(failure: CallFailure): Standing
-  readonly usage: () => Usage | undefined
+  readonly usage: Usage | undefined
 }
 
 export interface Asked {
@@ -29,9 +29,9 @@ export interface Asked {
   readonly endpoint: Endpoint
   readonly stream: boolean
   /** What an error means that the body tells of. */
-  readonly classified: (body: string) => CallFailure
+  classified(body: string): CallFailure
   /** Is given what a streamed answer is passed on as. */
-  readonly pass: (bytes: Buffer) => void
+  pass(bytes: Buffer): void
 }
 
 /** A longer answer in one piece is not taken. */
@@ -40,12 +40,11 @@ const largestAnswer = 64 * 1024 * 1024
 const longestReason = 64 * 1024
 
 export const readerOf = (asked: Asked, status: number, headers: Headers): AnswerReader | CallFailure => {
-  if (status < 200 || status >= 300) return refusalReader(asked)
+  if (status < 200 || status >= 300) return new RefusalReader(asked)
   const type = headers["content-type"] ?? ""
-  if (type.includes("html")) return malformed(asked, "it answered with a page")
-  if (asked.stream) return undecidedReader(asked, type)
+  if (asked.stream) return new UndecidedReader(asked, type)
   if (type.includes("event-stream")) return malformed(asked, "it answered with a stream that was not asked for")
-  return Number(headers["content-length"] ?? 0) > largestAnswer ? tooLarge(asked) : wholeReader(asked, type)
+  return Number(headers["content-length"] ?? 0) > largestAnswer ? tooLarge(asked) : new WholeReader(asked, type)
 }
 
 const malformed = ({ provider }: Asked, detail: string) =>
@@ -53,33 +52,52 @@ const malformed = ({ provider }: Asked, detail: string) =>
 
 const tooLarge = (asked: Asked) => malformed(asked, "its answer is larger than 64 MiB")
 
-const noUsage = () => undefined
-
 /** Of an error that came with its status, the status outweighs how its body ended. */
-const refusalReader = ({ classified }: Asked): AnswerReader => {
-  const gathered = Gathered.make()
-  const failure = () => classified(gathered.take().toString("utf8", 0, longestReason))
-  return {
-    take: (bytes) => {
-      gathered.add(bytes)
-      return gathered.size > longestReason ? failure() : "open"
-    },
-    end: failure,
-    broke: failure,
-    usage: noUsage
+class RefusalReader implements AnswerReader {
+  readonly usage = undefined
+  readonly #asked: Asked
+  readonly #gathered = new Gathered()
+
+  constructor(asked: Asked) {
+    this.#asked = asked
+  }
+
+  take(bytes: Buffer): Standing {
+    this.#gathered.add(bytes)
+    return this.#gathered.size > longestReason ? this.end() : "open"
+  }
+
+  end(): Standing {
+    return this.#asked.classified(this.#gathered.take().toString("utf8", 0, longestReason))
+  }
+
+  broke(): Standing {
+    return this.end()
   }
 }
 
-const wholeReader = (asked: Asked, contentType: string): AnswerReader => {
-  const gathered = Gathered.make()
-  return {
-    take: (bytes) => {
-      gathered.add(bytes)
-      return gathered.size > largestAnswer ? tooLarge(asked) : "open"
-    },
-    end: () => wholeAnswer(asked, contentType, gathered.take()),
-    broke: (failure) => failure,
-    usage: noUsage
+class WholeReader implements AnswerReader {
+  readonly usage = undefined
+  readonly #asked: Asked
+  readonly #contentType: string
+  readonly #gathered = new Gathered()
+
+  constructor(asked: Asked, contentType: string) {
+    this.#asked = asked
+    this.#contentType = contentType
+  }
+
+  take(bytes: Buffer): Standing {
+    this.#gathered.add(bytes)
+    return this.#gathered.size > largestAnswer ? tooLarge(this.#asked) : "open"
+  }
+
+  end(): Standing {
+    return wholeAnswer(this.#asked, this.#contentType, this.#gathered.take())
+  }
+
+  broke(failure: CallFailure): Standing {
+    return failure
   }
 }
 
@@ -87,21 +105,40 @@ const wholeReader = (asked: Asked, contentType: string): AnswerReader => {
  * Some servers answer a request for a stream in one piece, and some tell an error with the type of a stream: the first byte
  * tells them apart, whatever the headers say. No stream of events begins with a brace or a bracket.
  */
-const undecidedReader = (asked: Asked, contentType: string): AnswerReader => {
-  let reader: AnswerReader | undefined
-  return {
-    take: (bytes) => {
-      if (reader !== undefined) return reader.take(bytes)
+class UndecidedReader implements AnswerReader {
+  readonly #asked: Asked
+  readonly #contentType: string
+  #reader: AnswerReader | undefined
+
+  constructor(asked: Asked, contentType: string) {
+    this.#asked = asked
+    this.#contentType = contentType
+  }
+
+  take(bytes: Buffer): Standing {
+    if (this.#reader === undefined) {
       const first = bytes.find((byte) => byte > space)
       // Blanks alone mean nothing in either.
       if (first === undefined) return "open"
-      if (first === lessThan) return malformed(asked, "it answered with a page")
-      reader = first === brace || first === bracket ? wholeReader(asked, contentType) : eventReader(asked)
-      return reader.take(bytes)
-    },
-    end: () => reader?.end() ?? nothingCame(asked),
-    broke: (failure) => reader?.broke(failure) ?? failure,
-    usage: () => reader?.usage()
+      if (first === lessThan) return malformed(this.#asked, "it answered with a page")
+      this.#reader =
+        first === brace || first === bracket
+          ? new WholeReader(this.#asked, this.#contentType)
+          : new EventReader(this.#asked)
+    }
+    return this.#reader.take(bytes)
+  }
+
+  end(): Standing {
+    return this.#reader?.end() ?? nothingCame(this.#asked)
+  }
+
+  broke(failure: CallFailure): Standing {
+    return this.#reader?.broke(failure) ?? failure
+  }
+
+  get usage(): Usage | undefined {
+    return this.#reader?.usage
   }
 }
 

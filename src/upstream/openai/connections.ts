@@ -18,7 +18,10 @@ export interface Connection {
 }
 
 export interface Connections {
-  /** One for the one call that follows; undefined when the origin has as many as it may have, or all are closed for good. Connects when it is used. */
+  /**
+   * One for the one call that follows, which connects when it is used; undefined when the origin has as many as it may have,
+   * or all are closed for good.
+   */
   take(origin: string): Connection | undefined
 }
 
@@ -70,7 +73,7 @@ export const make: Effect.Effect<Connections, never, Scope.Scope> = Effect.gen(f
       }
     })
     const forget = () => {
-      origin.all.delete(kept)
+      if (!origin.all.delete(kept)) return
       if (origin.all.size === 0) origins.delete(name)
       const at = kept.isFree ? origin.free.indexOf(kept) : -1
       if (at !== -1) origin.free.splice(at, 1)

@@ -3,12 +3,12 @@ import { type Clock, Effect, Redacted } from "effect"
 import type { Dispatcher } from "undici"
 import { type CallFailure, UpstreamUnavailable } from "../../domain/Failure.ts"
 import type { Answer, Endpoint, ModelCall, StreamedAnswer } from "../ModelClient.ts"
-import { type AnswerReader, readerOf, type Standing } from "./answerReader.ts"
+import { type AnswerReader, type Asked, readerOf, type Standing } from "./answerReader.ts"
 import type { CallMetrics, Result } from "./callMetrics.ts"
 import { classify } from "./classify.ts"
 import type { Connection, Connections } from "./connections.ts"
 import { type Course, type Due, dueOf, type Limits } from "./deadlines.ts"
-import * as Outbox from "./outbox.ts"
+import { Outbox } from "./outbox.ts"
 import { requestOf } from "./request.ts"
 import { headersOf } from "./responseHeaders.ts"
 import type { Headers } from "./statedWait.ts"
@@ -29,11 +29,13 @@ export interface Host {
 /** Beyond this many bytes that nobody has taken, no more are read. */
 const highWater = 64 * 1024
 
-export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
+export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, Asked {
   readonly limits: Limits
   readonly startedAt: number
   readonly deadline: number
   readonly stream: boolean
+  readonly provider: string
+  readonly endpoint: Endpoint
   phase: Course["phase"] = "connecting"
   sentAt = 0
   heardAt = 0
@@ -52,7 +54,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
   #status = 0
   #headers: Headers = {}
   #reader: AnswerReader | undefined
-  #outbox: Outbox.Outbox | undefined
+  #outbox: Outbox | undefined
 
   constructor(host: Host, call: ModelCall, limits: Limits) {
     this.#host = host
@@ -61,6 +63,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
     this.startedAt = this.#now()
     this.deadline = call.deadline
     this.stream = call.stream
+    this.provider = host.provider
+    this.endpoint = call.endpoint
   }
 
   /** `settle` is told once what has become of the call, not before this returns, unless it is left. */
@@ -110,18 +114,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
     this.#status = status
     this.#headers = headersOf(headers)
     this.#host.metrics.answered(this.heardAt - this.sentAt)
-    const { endpoint, stream } = this.#call
-    const reader = readerOf(
-      {
-        provider: this.#host.provider,
-        endpoint,
-        stream,
-        classified: (body) => this.#classified(body),
-        pass: (bytes) => this.#pass(bytes)
-      },
-      status,
-      this.#headers
-    )
+    const reader = readerOf(this, status, this.#headers)
     if ("_tag" in reader) return this.#stand(reader)
     this.#reader = reader
     this.#host.watchdog.watch(this)
@@ -153,7 +146,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
 
   onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
     const phase = this.phase === "connecting" || this.phase === "sent" ? this.phase : "answering"
-    this.#broke(transportFailure(this.#host.provider, phase, error))
+    this.#broke(transportFailure(this.provider, phase, error))
   }
 
   #broke(failure: CallFailure): void {
@@ -186,7 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
   /** What fails before anyone was given anything of it has failed as a whole. */
   readonly #streamed = (): Effect.Effect<StreamedAnswer, CallFailure> => {
     if (this.#failure !== undefined) return Effect.fail(this.#failure)
-    const outbox = this.#outbox ?? Outbox.make(() => undefined)
+    const outbox = this.#outbox ?? new Outbox(() => undefined)
     return Effect.succeed({
       _tag: "Streamed",
       first: outbox.take(),
@@ -195,7 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
         outbox.cut(this.#unavailable("internal", "the answer was ended here"))
         this.#leave()
       },
-      usage: () => this.#reader?.usage()
+      usage: () => this.#reader?.usage
     })
   }
 
@@ -206,8 +199,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
     queueMicrotask(() => this.#settle(Effect.suspend(outcome)))
   }
 
-  #pass(bytes: Buffer): void {
-    this.#outbox ??= Outbox.make(() => this.#resume())
+  pass(bytes: Buffer): void {
+    this.#outbox ??= new Outbox(() => this.#resume())
     this.#outbox.put(bytes)
   }
 
@@ -248,7 +241,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
     connection.drop()
   }
 
-  #classified(body: string): CallFailure {
+  classified(body: string): CallFailure {
     const { endpoint, model, token } = this.#call
     const secret = Redacted.value(token.access)
     return classify(
@@ -258,12 +251,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course {
         // Should the upstream quote what it was sent, the secret in it does not come back.
         body: secret === "" ? body : body.replaceAll(secret, "…")
       },
-      { provider: this.#host.provider, token: token.id, model, endpoint, now: this.#now() }
+      { provider: this.provider, token: token.id, model, endpoint, now: this.#now() }
     )
   }
 
   #unavailable(reason: UpstreamUnavailable["reason"], detail: string): UpstreamUnavailable {
-    return new UpstreamUnavailable({ provider: this.#host.provider, reason, detail })
+    return new UpstreamUnavailable({ provider: this.provider, reason, detail })
   }
 
   #now(): number {

@@ -1,5 +1,5 @@
 /** Cuts the bytes of a stream of server-sent events between its events, however they come. */
-import * as Gathered from "./gathered.ts"
+import { Gathered } from "./gathered.ts"
 
 export interface ServerSentEvent {
   /** What `event:` names it; empty when nothing does. */
@@ -11,121 +11,124 @@ export interface ServerSentEvent {
 /** What is to become of an event: it is passed on, it is passed on and is the last, or neither it nor any more is. */
 export type Fate = "pass" | "last" | "stop"
 
-export interface Framing {
-  /**
-   * Takes the next bytes in. `judge` is given each event that is complete with them; the bytes of those that pass go to
-   * `pass`, just as they came. After `last` or `stop` nothing more is taken.
-   */
-  take(bytes: Buffer): void
-  /**
-   * The bytes have ended. An event that lacks only the line that ends it is given to `judge` as well, and passed on with
-   * that line; `false` when `judge` would not have it.
-   */
-  end(): boolean
-  /** How many bytes of an event that is not complete are held back. */
-  readonly held: number
+export interface Sink {
+  /** Is given each event that is complete. */
+  judge(event: ServerSentEvent): Fate
+  /** Is given the bytes of those that pass, just as they came. */
+  pass(bytes: Buffer): void
 }
 
 const lineFeed = 10
 const carriageReturn = 13
 
-export const make = (judge: (event: ServerSentEvent) => Fate, pass: (bytes: Buffer) => void): Framing => {
-  const held = Gathered.make()
-  let isOver = false
-  let isFirst = true
+export class Framing {
+  readonly #sink: Sink
+  readonly #held = new Gathered()
+  #isOver = false
+  #isFirst = true
   // Of the event that the reader is in: the lines that are not empty, and where the last of them ended in the current bytes.
-  let lines = 0
-  let lineEnd = 0
-  let isLineEmpty = true
-  let isAfterReturn = false
+  #lines = 0
+  #lineEnd = 0
+  #isLineEmpty = true
+  #isAfterReturn = false
+
+  constructor(sink: Sink) {
+    this.#sink = sink
+  }
+
+  /** How many bytes of an event that is not complete are held back. */
+  get held(): number {
+    return this.#held.size
+  }
+
+  /** Takes the next bytes in; after an event that is `last`, or was stopped, none. */
+  take(bytes: Buffer): void {
+    if (this.#isOver) return
+    const first = this.held === 0 ? 0 : this.#takeHeld(bytes)
+    if (first === -1) return
+    let from = first
+    for (let fate: Fate = this.#isOver ? "stop" : "pass"; fate === "pass";) {
+      const end = this.#endOfEvent(bytes, from)
+      if (end === -1) break
+      fate = this.#judged(this.#eventOf(bytes, from, end, true))
+      if (fate !== "stop") from = end
+    }
+    if (from > first) this.#sink.pass(from - first === bytes.length ? bytes : bytes.subarray(first, from))
+    if (!this.#isOver && from < bytes.length) this.#held.add(from === 0 ? bytes : bytes.subarray(from))
+  }
+
+  /**
+   * The bytes have ended. An event that lacks only the line that ends it is judged as well, and passed on with that line;
+   * `false` when it was stopped.
+   */
+  end(): boolean {
+    if (this.#isOver || this.held === 0) return true
+    if (!this.#isLineEmpty) this.#lines++
+    const isBlank = this.#lines === 0
+    const rest = this.#held.take()
+    if (!isBlank && this.#judged(this.#eventOf(rest, 0, rest.length, false)) === "stop") return false
+    this.#sink.pass(rest)
+    if (!isBlank) this.#sink.pass(this.#isLineEmpty ? oneEnd : twoEnds)
+    return true
+  }
+
+  /** The event that began in earlier bytes. Where it ends in these, or -1 when they hold no more of it than they do. */
+  #takeHeld(bytes: Buffer): number {
+    const end = this.#endOfEvent(bytes, 0)
+    this.#held.add(end === -1 ? bytes : bytes.subarray(0, end))
+    if (end === -1) return -1
+    const whole = this.#held.take()
+    if (this.#judged(this.#eventOf(whole, 0, whole.length, false)) !== "stop") this.#sink.pass(whole)
+    return end
+  }
+
+  #judged(event: ServerSentEvent): Fate {
+    this.#lines = 0
+    const fate = this.#sink.judge(event)
+    this.#isOver = fate !== "pass"
+    return fate
+  }
+
+  #eventOf(bytes: Buffer, from: number, end: number, isInOne: boolean): ServerSentEvent {
+    const start = this.#isFirst ? from + markLength(bytes, from) : from
+    this.#isFirst = false
+    if (this.#lines === 0) return empty
+    return isInOne && this.#lines === 1 && isDataLine(bytes, start)
+      ? { name: "", data: bytes.toString("utf8", valueStart(bytes, start + 5), this.#lineEnd) }
+      : fieldsOf(bytes.toString("utf8", start, end))
+  }
 
   /** Where the event that goes on at `from` has ended, or -1. An empty line ends one, and a return may be followed by a feed. */
-  const endOfEvent = (bytes: Buffer, from: number): number => {
+  #endOfEvent(bytes: Buffer, from: number): number {
     let at = from
     while (at < bytes.length) {
       const byte = bytes[at] as number
       if (byte !== lineFeed && byte !== carriageReturn) {
-        isLineEmpty = false
-        isAfterReturn = false
+        this.#isLineEmpty = false
+        this.#isAfterReturn = false
         do at++
         while (at < bytes.length && (bytes[at] as number) > carriageReturn)
         continue
       }
-      if (byte === lineFeed && isAfterReturn) {
-        isAfterReturn = false
+      if (byte === lineFeed && this.#isAfterReturn) {
+        this.#isAfterReturn = false
         at++
         continue
       }
-      isAfterReturn = byte === carriageReturn
-      if (!isLineEmpty) {
-        isLineEmpty = true
-        lines++
-        lineEnd = at++
+      this.#isAfterReturn = byte === carriageReturn
+      if (!this.#isLineEmpty) {
+        this.#isLineEmpty = true
+        this.#lines++
+        this.#lineEnd = at++
         continue
       }
-      if (isAfterReturn && bytes[at + 1] === lineFeed) {
-        isAfterReturn = false
+      if (this.#isAfterReturn && bytes[at + 1] === lineFeed) {
+        this.#isAfterReturn = false
         return at + 2
       }
       return at + 1
     }
     return -1
-  }
-
-  const eventOf = (bytes: Buffer, from: number, end: number, isInOne: boolean): ServerSentEvent => {
-    const start = isFirst ? from + markLength(bytes, from) : from
-    isFirst = false
-    if (lines === 0) return empty
-    return isInOne && lines === 1 && isDataLine(bytes, start)
-      ? { name: "", data: bytes.toString("utf8", valueStart(bytes, start + 5), lineEnd) }
-      : fieldsOf(bytes.toString("utf8", start, end))
-  }
-
-  const judged = (event: ServerSentEvent): Fate => {
-    lines = 0
-    const fate = judge(event)
-    isOver = fate !== "pass"
-    return fate
-  }
-
-  /** The event that began in earlier bytes. Where it ends in these, or -1 when they hold no more of it than they do. */
-  const takeHeld = (bytes: Buffer): number => {
-    const end = endOfEvent(bytes, 0)
-    held.add(end === -1 ? bytes : bytes.subarray(0, end))
-    if (end === -1) return -1
-    const whole = held.take()
-    if (judged(eventOf(whole, 0, whole.length, false)) !== "stop") pass(whole)
-    return end
-  }
-
-  return {
-    get held() {
-      return held.size
-    },
-    take(bytes) {
-      if (isOver) return
-      const first = held.size === 0 ? 0 : takeHeld(bytes)
-      if (first === -1) return
-      let from = first
-      for (let fate: Fate = isOver ? "stop" : "pass"; fate === "pass";) {
-        const end = endOfEvent(bytes, from)
-        if (end === -1) break
-        fate = judged(eventOf(bytes, from, end, true))
-        if (fate !== "stop") from = end
-      }
-      if (from > first) pass(from - first === bytes.length ? bytes : bytes.subarray(first, from))
-      if (!isOver && from < bytes.length) held.add(from === 0 ? bytes : bytes.subarray(from))
-    },
-    end() {
-      if (isOver || held.size === 0) return true
-      if (!isLineEmpty) lines++
-      const isBlank = lines === 0
-      const rest = held.take()
-      if (!isBlank && judged(eventOf(rest, 0, rest.length, false)) === "stop") return false
-      pass(rest)
-      if (!isBlank) pass(isLineEmpty ? oneEnd : twoEnds)
-      return true
-    }
   }
 }
 

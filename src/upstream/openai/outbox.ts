@@ -1,80 +1,76 @@
 /** What has come of a streamed answer and has not been taken. Its one taker waits without polling. */
 import { Cause, Effect } from "effect"
 import type { CallFailure } from "../../domain/Failure.ts"
-import * as Gathered from "./gathered.ts"
+import { Gathered } from "./gathered.ts"
 
 type Taken = Effect.Effect<Uint8Array, CallFailure | Cause.Done>
 
-export interface Outbox {
-  put(bytes: Buffer): void
-  /** Nothing comes any more: told after what has been put. */
-  end(failure?: CallFailure): void
-  /** From now on there is nothing but this. */
-  cut(failure: CallFailure): void
+/** Unbounded by itself: who puts looks at `size`. */
+export class Outbox {
+  readonly #held = new Gathered()
+  readonly #onTaken: () => void
+  #last: Taken | undefined
+  #wake: ((taken: Taken) => void) | undefined
+  #isWaking = false
+
+  /** `onTaken` is told when there is room again. */
+  constructor(onTaken: () => void) {
+    this.#onTaken = onTaken
+  }
+
   /** Bytes that have not been taken. */
-  readonly size: number
+  get size(): number {
+    return this.#held.size
+  }
+
+  put(bytes: Buffer): void {
+    this.#held.add(bytes)
+    this.#wakeSoon()
+  }
+
+  /** Nothing comes any more: told after what has been put. */
+  end(failure?: CallFailure): void {
+    this.#last ??= failure === undefined ? Cause.done() : Effect.fail(failure)
+    this.#wakeSoon()
+  }
+
+  /** From now on there is nothing but this. */
+  cut(failure: CallFailure): void {
+    this.#held.take()
+    this.#last = Effect.fail(failure)
+    this.#wakeSoon()
+  }
+
   /** All that is there, in one piece. */
-  take(): Uint8Array
-  /** Takes all that is there, or waits. To give up waiting takes nothing. */
-  readonly next: Taken
-}
-
-/** `onTaken` is told when there is room again. Unbounded by itself: who puts looks at `size`. */
-export const make = (onTaken: () => void): Outbox => {
-  const held = Gathered.make()
-  let last: Taken | undefined
-  let wake: ((taken: Taken) => void) | undefined
-  let isWaking = false
-
-  const take = (): Uint8Array => {
-    const taken = held.take()
-    onTaken()
+  take(): Uint8Array {
+    const taken = this.#held.take()
+    this.#onTaken()
     return taken
   }
 
-  const wakeNow = () => {
-    isWaking = false
-    const resume = wake
-    if (resume === undefined) return
-    wake = undefined
-    resume(next)
-  }
+  /** Takes all that is there, or waits. To give up waiting takes nothing. */
+  readonly next: Taken = Effect.suspend(() =>
+    this.size > 0 ? Effect.succeed(this.take()) : (this.#last ?? this.#waiting)
+  )
+
+  readonly #waiting: Taken = Effect.callback((resume) => {
+    this.#wake = resume
+    return this.#giveUp
+  })
+
+  readonly #giveUp = Effect.sync(() => {
+    this.#wake = undefined
+  })
 
   /** Not before all has been read that the socket has brought: so it is taken at once, and outside of the parser. */
-  const wakeSoon = () => {
-    if (wake === undefined || isWaking) return
-    isWaking = true
-    queueMicrotask(wakeNow)
-  }
-
-  const waiting: Taken = Effect.callback((resume) => {
-    wake = resume
-    return giveUp
-  })
-  const giveUp = Effect.sync(() => {
-    wake = undefined
-  })
-
-  const next: Taken = Effect.suspend(() => (held.size > 0 ? Effect.succeed(take()) : (last ?? waiting)))
-
-  return {
-    put: (bytes) => {
-      held.add(bytes)
-      wakeSoon()
-    },
-    end: (failure) => {
-      last ??= failure === undefined ? Cause.done() : Effect.fail(failure)
-      wakeSoon()
-    },
-    cut: (failure) => {
-      held.take()
-      last = Effect.fail(failure)
-      wakeSoon()
-    },
-    get size() {
-      return held.size
-    },
-    take,
-    next
+  #wakeSoon(): void {
+    if (this.#wake === undefined || this.#isWaking) return
+    this.#isWaking = true
+    queueMicrotask(() => {
+      this.#isWaking = false
+      const resume = this.#wake
+      this.#wake = undefined
+      resume?.(this.next)
+    })
   }
 }

@@ -24,60 +24,63 @@ export interface Progress {
   readonly usage: Usage | undefined
 }
 
-export const progressOf = (endpoint: Endpoint): Progress => (endpoint === "/responses" ? responses() : choices())
+export const progressOf = (endpoint: Endpoint): Progress =>
+  endpoint === "/responses" ? new ResponseProgress() : new ChoicesProgress()
+
+interface Reading {
+  read(json: JsonObject): Said
+  /** `[DONE]` was said. */
+  ended(): Said
+}
 
 const done = "[DONE]"
 
-const readEvent = ({ data, name }: ServerSentEvent, ended: () => Said, read: (json: JsonObject) => Said): Said => {
+const readEvent = ({ data, name }: ServerSentEvent, reading: Reading): Said => {
   if (data === undefined || data === "") return "nothing"
-  if (data === done || data.trim() === done) return ended()
+  if (data === done || data.trim() === done) return reading.ended()
   const json = parsed(data)
   if (name === "error" || (isObject(json) && isError(json))) {
     return { _tag: "Error", error: isObject(json) ? json : data }
   }
-  return isObject(json) ? read(json) : malformed
+  return isObject(json) ? reading.read(json) : malformed
 }
 
 const malformed: Broken = { _tag: "Unusable", reason: "malformed", detail: "an event of the stream is no JSON object" }
+const tooMany: Broken = { _tag: "Unusable", reason: "malformed", detail: "the answer has too many choices" }
 const unfinished: Broken = { _tag: "Unusable", reason: "cut", detail: "the stream ended before the answer did" }
 
-/** Chat completions, and their elder sister with `text` in place of `delta`. */
-const choices = (): Progress => {
-  let usage: Usage | undefined
-  let hasContent = false
-  // By index; whether it has finished. A request has at most 128 of them.
-  const seen = new Map<unknown, boolean>()
-  let open = 0
+/** OpenAI gives 128 at most. */
+const mostChoices = 1_024
 
-  const readChoice = (choice: JsonObject): Said => {
-    const { finish_reason: reason, index } = choice
-    const isFinished = seen.get(index)
-    const finishes = reason !== undefined && reason !== null && reason !== ""
-    if (isFinished === undefined) {
-      seen.set(index, finishes)
-      if (!finishes) open++
-    } else if (finishes && !isFinished) {
-      seen.set(index, true)
-      open--
-    }
-    if (finishes && failedFinish.has(reason)) {
-      return { _tag: "Unusable", reason: "internal", detail: `it gave up with finish_reason ${String(reason)}` }
-    }
-    return finishes || (!hasContent && isContent(choice)) ? "content" : "nothing"
+/** Chat completions, and their elder sister with `text` in place of `delta`. */
+class ChoicesProgress implements Progress, Reading {
+  readonly terminator = `data: ${done}\n\n`
+  usage: Usage | undefined
+  #hasContent = false
+  /** By index; whether it has finished. */
+  readonly #seen = new Map<unknown, boolean>()
+  #open = 0
+
+  take(event: ServerSentEvent): Said {
+    return readEvent(event, this)
   }
 
-  const read = (json: JsonObject): Said => {
-    usage = usageOf(json) ?? usage
+  get isComplete(): boolean {
+    return this.#open === 0 && this.#seen.size > 0
+  }
+
+  read(json: JsonObject): Said {
+    this.usage = usageOf(json) ?? this.usage
     const list = json["choices"]
     if (!Array.isArray(list)) return "nothing"
     let said: Said = "nothing"
     for (const choice of list) {
       if (!isObject(choice)) continue
-      const what = readChoice(choice)
+      const what = this.#readChoice(choice)
       if (typeof what === "object") return what
       if (what === "content") said = what
     }
-    if (said === "content") hasContent = true
+    if (said === "content") this.#hasContent = true
     return said
   }
 
@@ -86,17 +89,27 @@ const choices = (): Progress => {
    * an answer on write it also after one that broke off: it counts only where something was said, and where no choice has
    * shown that this server does give reasons.
    */
-  const ended = (): Said => ((open === 0 ? seen.size > 0 : hasContent && open === seen.size) ? "last" : unfinished)
+  ended(): Said {
+    if (this.isComplete) return "last"
+    return this.#hasContent && this.#open === this.#seen.size ? "last" : unfinished
+  }
 
-  return {
-    take: (event) => readEvent(event, ended, read),
-    get isComplete() {
-      return open === 0 && seen.size > 0
-    },
-    terminator: `data: ${done}\n\n`,
-    get usage() {
-      return usage
+  #readChoice(choice: JsonObject): Said {
+    const { finish_reason: reason, index } = choice
+    const isFinished = this.#seen.get(index)
+    const finishes = reason !== undefined && reason !== null && reason !== ""
+    if (isFinished === undefined) {
+      if (this.#seen.size === mostChoices) return tooMany
+      this.#seen.set(index, finishes)
+      if (!finishes) this.#open++
+    } else if (finishes && !isFinished) {
+      this.#seen.set(index, true)
+      this.#open--
     }
+    if (finishes && failedFinish.has(reason)) {
+      return { _tag: "Unusable", reason: "internal", detail: `it gave up with finish_reason ${String(reason)}` }
+    }
+    return finishes || (!this.#hasContent && isContent(choice)) ? "content" : "nothing"
   }
 }
 
@@ -119,13 +132,19 @@ const isFilled = (value: unknown): boolean =>
   typeof value === "string" || Array.isArray(value) ? value.length > 0 : isObject(value)
 
 /** Responses, whose events have types and whose end is an event of its own. */
-const responses = (): Progress => {
-  let usage: Usage | undefined
+class ResponseProgress implements Progress, Reading {
+  readonly terminator = ""
+  readonly isComplete = false
+  usage: Usage | undefined
 
-  const read = (json: JsonObject): Said => {
+  take(event: ServerSentEvent): Said {
+    return readEvent(event, this)
+  }
+
+  read(json: JsonObject): Said {
     const { response, type } = json
     if (typeof type !== "string" || !type.startsWith("response.")) return "nothing"
-    if (isObject(response)) usage = usageOf(response) ?? usage
+    if (isObject(response)) this.usage = usageOf(response) ?? this.usage
     switch (type) {
       case "response.completed":
       case "response.incomplete":
@@ -143,12 +162,7 @@ const responses = (): Progress => {
     }
   }
 
-  return {
-    take: (event) => readEvent(event, () => unfinished, read),
-    isComplete: false,
-    terminator: "",
-    get usage() {
-      return usage
-    }
+  ended(): Said {
+    return unfinished
   }
 }

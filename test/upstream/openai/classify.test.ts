@@ -231,6 +231,11 @@ describe("classify", () => {
             }
           ]
         ],
+        [
+          "a minute's limit under the code of a quota",
+          429,
+          openai("Allocated tokens per minute are used up", "insufficient_quota", "insufficient_quota")
+        ],
         ["an error inside a 200 that only says so", 200, { error: "Rate limit exceeded, please slow down" }]
       ],
       (failure) => assert.strictEqual(failure._tag, "Throttled")
@@ -257,6 +262,8 @@ describe("classify", () => {
           [{ message: "no", retry_after: 12 }, {}, 12_000],
           ["Too many requests, retry in 3s", {}, 3_000]
         ]
+      const inAnswer = { error: { code: 429, message: "slow down" } }
+      assert.isUndefined(waitOf(read(200, inAnswer, { "x-ratelimit-reset-requests": "1s" })))
       for (const [body, headers, wait] of waits) assert.strictEqual(waitOf(read(429, body, headers)), wait)
     })
 
@@ -573,6 +580,7 @@ describe("classify", () => {
             "unsupported_country_region_territory"
           )
         ],
+        ["a country that it does not serve, in words", 403, { error: { message: "Your country is not supported" } }],
         ["a redirect", 302, ""],
         ["a page where chat should be", 404, "<html>Not Found</html>"],
         ["text where chat should be", 404, "404 page not found"],

@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { type Fate, make, type ServerSentEvent } from "../../../src/upstream/openai/framing.ts"
+import { type Fate, Framing, type ServerSentEvent } from "../../../src/upstream/openai/framing.ts"
 
 /** What becomes of a stream in these pieces: its events, the bytes that went on, and of how many events they were at each time. */
 const run = (pieces: ReadonlyArray<Uint8Array>, fateOf: (event: ServerSentEvent) => Fate = () => "pass") => {
   const events: Array<ServerSentEvent> = []
   const passed: Array<Buffer> = []
-  const framing = make(
-    (event) => {
+  const framing = new Framing({
+    judge: (event) => {
       if (event.data !== undefined) events.push(event)
       return fateOf(event)
     },
-    (bytes) => passed.push(bytes)
-  )
+    pass: (bytes) => passed.push(bytes)
+  })
   for (const piece of pieces) framing.take(Buffer.from(piece))
   const before = Buffer.concat(passed).toString()
   const isWhole = framing.end()
@@ -65,10 +65,7 @@ describe("framing", () => {
 
   it("passes an event on with the byte that ends it, and holds the next one back", () => {
     const passed: Array<string> = []
-    const framing = make(
-      () => "pass",
-      (bytes) => passed.push(bytes.toString())
-    )
+    const framing = new Framing({ judge: () => "pass", pass: (bytes) => passed.push(bytes.toString()) })
     framing.take(Buffer.from("data: a\n"))
     assert.deepStrictEqual(passed, [])
     assert.strictEqual(framing.held, 8)
@@ -80,10 +77,7 @@ describe("framing", () => {
   it("does not copy what comes in whole events", () => {
     const piece = Buffer.from("data: a\n\ndata: b\n\n")
     const passed: Array<Buffer> = []
-    make(
-      () => "pass",
-      (bytes) => passed.push(bytes)
-    ).take(piece)
+    new Framing({ judge: () => "pass", pass: (bytes) => passed.push(bytes) }).take(piece)
     assert.strictEqual(passed.length, 1)
     assert.strictEqual(passed[0], piece)
   })
@@ -106,6 +100,11 @@ describe("framing", () => {
       const seen = run(cutAt(bytesOf(text), cuts), (event) => (event.data === "[DONE]" ? "last" : "pass"))
       assert.strictEqual(seen.passed, "data: a\n\ndata: [DONE]\n\n")
     }
+  })
+
+  it("passes the last event on with the whole of the line that ends it", () => {
+    const text = "data: [DONE]\r\n\r\n"
+    assert.strictEqual(run([bytesOf(`${text}data: c`)], () => "last").passed, text)
   })
 
   it("completes at the end an event that only lacks the line that ends it", () => {

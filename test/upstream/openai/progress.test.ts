@@ -90,6 +90,14 @@ describe("progress of a chat", () => {
     assert.isFalse(course("/chat/completions", { choices: [] }).isComplete)
   })
 
+  it("has failed when it has more choices than anybody asks for", () => {
+    const choices = Array.from({ length: 1_025 }, (_, index) => ({ index, delta: { content: "x" } }))
+    assert.deepStrictEqual(course("/chat/completions", { choices: choices.slice(1) }, { choices }).said, [
+      "content",
+      "malformed"
+    ])
+  })
+
   it("keeps the last count that it was told", () => {
     const { progress } = course(
       "/chat/completions",
