@@ -6,10 +6,11 @@ import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schedule, Schema,
 import type { Limits, Target } from "../domain/Provider.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
-import { type Lessons, noLessons } from "./capacity.ts"
+import { type Lessons, noLessons, type Past } from "./capacity.ts"
 import * as Dispatch from "./dispatch.ts"
 import * as Metrics from "./governorMetrics.ts"
 import { Learned } from "./limitLearning.ts"
+import * as Minutes from "./minutes.ts"
 
 /** No slot in time. `retryAfter` is when one could be had by the best estimate. */
 export class SlotRefused extends Schema.TaggedError<SlotRefused>()("SlotRefused", {
@@ -114,7 +115,7 @@ export class Governor extends Context.Service<
     readonly statistics: Effect.Effect<GovernorStatistics>
   }
 >()("weirgate/traffic/Governor") {
-  /** Learned limits are remembered by the store, and lost only with the last second before a crash. */
+  /** Learned limits and the last minute's calls are remembered by the store, but for the last second before a crash. */
   static readonly layerWith = (options: GovernorOptions = {}): Layer.Layer<Governor, StoreUnavailable, Store> =>
     Layer.effect(
       Governor,
@@ -142,11 +143,16 @@ const lessons = {
   schema: Schema.Struct({ concurrency: Learned, rpm: Learned })
 }
 
+const minutes = { name: "governor-minutes", schema: Minutes.Minute }
+
+const isCounted = ({ rpm, tpm }: Limits) => rpm !== "unlimited" || tpm !== "unlimited"
+
 const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const services = yield* Effect.context()
   const learned = yield* Replicas.make<Lessons, Lessons>({ collection: lessons, fold: (_stored, _now, next) => next })
+  const sent = yield* Replicas.make<Minutes.Minute, Past>({ collection: minutes, fold: Minutes.fold })
   const now = () => clock.currentTimeMillisUnsafe()
   const run = (effect: Effect.Effect<void>) =>
     Fiber.runIn(Effect.runForkWith(services)(effect.pipe(Effect.annotateLogs({ service: "Governor" }))), scope)
@@ -167,6 +173,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     ageing: Duration.toMillis(options.queue?.ageing ?? "5 seconds"),
     margin: Duration.toMillis(options.margin ?? "250 millis"),
     lessonsOf: (provider) => learned.get(provider) ?? noLessons,
+    pastOf: (provider) => sent.get(provider)?.seconds ?? [],
     wakeAt
   })
 
@@ -177,6 +184,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     const { grant, provider, site, target, ticket } = granted
     const { capacity } = provider
     let isSettled = false
+    let hasLeft = false
     const settle = (outcome: SlotOutcome) => {
       if (isSettled) return
       isSettled = true
@@ -205,7 +213,13 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       probe: ticket.isProbe,
       skipped: granted.skipped,
       sent: () => {
-        capacity.sent(grant, now())
+        if (hasLeft) return
+        hasLeft = true
+        const at = now()
+        capacity.sent(grant, at)
+        if (isCounted(capacity.limits())) {
+          sent.record(provider.name, at, { at: Minutes.secondOf(at), calls: 1, tokens: grant.tokens.weight })
+        }
         // Those that wait for its minute know only now how long.
         if (provider.waiting > 0) dispatch.changed(provider, now())
       },

@@ -14,6 +14,13 @@ export const noLessons: Lessons = {
   rpm: Learning.begin(Learning.perMinute)
 }
 
+/** Calls that left in the second before `at` (epoch ms), as a restart finds them. */
+export interface Past {
+  readonly at: number
+  readonly calls: number
+  readonly tokens: number
+}
+
 /** A call's places, taken together. */
 export interface Grant {
   readonly at: number
@@ -55,7 +62,7 @@ const freshness = 0.1
 const numberOf = (limit: Limit, learned: Learning.Learned): number | undefined =>
   limit === "unlimited" ? undefined : limit === "unknown" ? Learning.allowed(learned) : limit
 
-export const make = (first: Limits, remembered: Lessons, margin: number): Capacity => {
+export const make = (first: Limits, remembered: Lessons, margin: number, past: ReadonlyArray<Past> = []): Capacity => {
   let limits = first
   let lessons = remembered
   let inUse = 0
@@ -66,6 +73,10 @@ export const make = (first: Limits, remembered: Lessons, margin: number): Capaci
   let minuteFullAt = Number.NEGATIVE_INFINITY
   const minute = RateWindow.make(undefined, margin)
   const tokens = RateWindow.make(undefined, margin)
+  for (const before of past) {
+    minute.stamp(minute.take(before.calls), before.at)
+    tokens.stamp(tokens.take(before.tokens), before.at)
+  }
 
   const apply = () => {
     minute.limit = numberOf(limits.rpm, lessons.rpm)

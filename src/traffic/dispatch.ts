@@ -73,6 +73,8 @@ export interface Options {
   readonly ageing: number
   readonly margin: number
   readonly lessonsOf: (provider: string) => Capacity.Lessons
+  /** What has been sent there in the last minute, before this process began. */
+  readonly pastOf: (provider: string) => ReadonlyArray<Capacity.Past>
   /** Has `tick` called then, instead of at the time asked for before. */
   readonly wakeAt: (at: number) => void
 }
@@ -92,7 +94,7 @@ export interface Dispatch {
   tick(now: number): void
 }
 
-/** Models of one provider that are told apart; the healthy ones that have been idle longest are forgotten beyond. */
+/** Models of one provider that are told apart; beyond them, one that is in order and that nobody waits for is forgotten. */
 const mostSites = 1_000
 
 /** How soon it is worth asking again when a probe is out. */
@@ -100,7 +102,7 @@ const soon = 1_000
 
 const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
 
-export const make = ({ ageing, lessonsOf, limit, margin, wakeAt }: Options): Dispatch => {
+export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
   const providers = new Map<string, ProviderDesk>()
   // Insertion order is the order of arrival. At most `limit`.
   const waiters = new Set<Waiter>()
@@ -109,7 +111,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, wakeAt }: Options): Dis
   const deskOf = (name: string): ProviderDesk => {
     const known = providers.get(name)
     if (known !== undefined) return known
-    const capacity = Capacity.make(unlimited, lessonsOf(name), margin)
+    const capacity = Capacity.make(unlimited, lessonsOf(name), margin, pastOf(name))
     const made: ProviderDesk = {
       name,
       capacity,
@@ -127,8 +129,9 @@ export const make = ({ ageing, lessonsOf, limit, margin, wakeAt }: Options): Dis
     const known = provider.sites.get(target.model)
     if (known !== undefined) return known
     if (provider.sites.size >= mostSites) {
-      for (const [model, site] of provider.sites) {
-        if (site.line.size === 0) provider.sites.delete(model)
+      for (const [model, { circuit, line }] of provider.sites) {
+        if (line.size > 0 || circuit.view(0).state !== "closed") continue
+        provider.sites.delete(model)
         break
       }
     }
@@ -300,7 +303,9 @@ export const make = ({ ageing, lessonsOf, limit, margin, wakeAt }: Options): Dis
         deskOf(name).capacity.configure(limits)
       }
       for (const [name, desk] of providers) {
-        if (!names.has(name) && desk.waiting === 0 && desk.capacity.inUse() === 0) providers.delete(name)
+        // What was sent there within the minute still counts, should it be offered again.
+        const isIdle = desk.waiting === 0 && desk.capacity.inUse() === 0 && desk.capacity.lastMinute(now) === 0
+        if (!names.has(name) && isIdle) providers.delete(name)
         else changed(desk, now)
       }
     },

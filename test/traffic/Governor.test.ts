@@ -271,6 +271,40 @@ describe("Governor", () => {
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
+  it.effect(
+    "goes on with the minute that it left: a restart does not begin it anew, nor does a provider that is gone for a while",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const started = <A, E>(effect: Effect.Effect<A, E, Governor | Scope.Scope>) =>
+          effect.pipe(
+            Effect.provide(Layer.fresh(Governor.layer).pipe(Layer.provide(Layer.succeed(Store, store)))),
+            Effect.scoped
+          )
+        yield* TestClock.adjust("1500 millis")
+        yield* started(
+          Effect.gen(function* () {
+            yield* configured({ a: { rpm: 3 } })
+            for (let i = 0; i < 3; i++) yield* call(served)
+            yield* configured({ b: {} })
+            yield* configured({ a: { rpm: 3 } })
+            assert.strictEqual((yield* Effect.flip(take({ until: 30_000 }))).reason, "wait")
+          })
+        )
+        yield* started(
+          Effect.gen(function* () {
+            yield* configured({ a: { rpm: 3 } })
+            const next = yield* begin()
+            // Counted for the end of its second.
+            yield* TestClock.adjust(minute + margin + 500 - 1)
+            assert.isFalse(isDone(next))
+            yield* TestClock.adjust(1)
+            assert.isTrue(isDone(next))
+          })
+        )
+      }).pipe(Effect.provide(Store.layerMemory))
+  )
+
   it.effect("takes over new limits at once, for those that wait as well", () =>
     Effect.gen(function* () {
       yield* configured({ a: { concurrency: 1 } })
