@@ -195,7 +195,9 @@ export const SettingsFile = Schema.Struct({
     Schema.Struct({
       attempts: field(count, "The most upstream calls that one request may make. Default: 5."),
       timeout: phase("A request's whole time when its client says nothing. Default: 10 minutes."),
-      maxWait: phase("The longest wait in line when the client says nothing. Default: 60 seconds."),
+      maxWait: phase(
+        "The longest wait in line when the client says nothing. Default: 65 seconds: a minute that is full is over then."
+      ),
       queue: field(
         Schema.Struct({
           limit: field(count, "Requests that may wait at once. Default: 1000."),

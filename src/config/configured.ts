@@ -249,6 +249,6 @@ const routesOf = (
 const trafficOf = ({ traffic = {} }: SettingsFile): Traffic => ({
   attempts: traffic.attempts ?? 5,
   timeout: traffic.timeout ?? Duration.minutes(10),
-  maxWait: traffic.maxWait ?? Duration.seconds(60),
+  maxWait: traffic.maxWait ?? Duration.seconds(65),
   queue: { limit: traffic.queue?.limit ?? 1_000, ageing: traffic.queue?.ageing ?? Duration.seconds(5) }
 })

@@ -102,6 +102,6 @@ const headersOf = (id: string, { attempts, queuedMs, steps, target }: Journey.Jo
   "x-weirgate-attempts": String(attempts),
   "x-weirgate-queue-ms": String(Math.round(queuedMs)),
   // A model's name may hold what a header cannot.
-  ...(target !== undefined && { "x-weirgate-target": encodeURI(nameOf(target)) }),
+  ...(target !== undefined && { "x-weirgate-target": encodeURI(nameOf(target).toWellFormed()) }),
   ...(steps !== undefined && { "x-weirgate-trace": id })
 })

@@ -117,9 +117,9 @@ const throttled = (
     ...(until > 0 ? { until } : {}),
     before: known?.before ?? { state: record.state, relapses: record.relapses }
   }
-  if (stated === undefined) return { ...fell(record, now, fresh, standing, "throttled"), throttle }
+  if (stated === undefined) return { ...fell(record, now, fresh, standing, "throttled", false), throttle }
   const cooling: TokenState = { _tag: "cooling", why: "throttled", ...stated }
-  return { ...fell(moved(record, cooling), now, fresh, standing, undefined), throttle }
+  return { ...fell(moved(record, cooling), now, fresh, standing, undefined, false), throttle }
 }
 
 const accessRejected = (record: TokenRecord, now: number, fresh: boolean, standing: Standing): TokenRecord => {
@@ -136,9 +136,11 @@ const fell = (
   now: number,
   fresh: boolean,
   standing: Standing,
-  why: string | undefined
+  why: string | undefined,
+  isError = true
 ): TokenRecord => {
-  const window = fresh ? slide(record.window, now, false) : record.window
+  // That we asked too much says nothing of how reliable it is.
+  const window = fresh && isError ? slide(record.window, now, false) : record.window
   let next: TokenRecord = { ...record, window }
   if (why !== undefined) {
     const [until, trouble] = guess(Backoff.trouble, next.relapses.trouble, now, fresh)
@@ -146,7 +148,7 @@ const fell = (
     next = moved(next, { _tag: "cooling", until, why, source: "guessed" })
   }
   const halfOpen = record.state._tag === "disabled" && standing === "due"
-  if (!fresh || !(halfOpen || tooManyErrors(window))) return next
+  if (!fresh || !(halfOpen || (isError && tooManyErrors(window)))) return next
   const [until, relapses] = guess(Backoff.unreliable, next.relapses.unreliable, now, fresh)
   return moved(
     { ...next, relapses: { ...next.relapses, unreliable: relapses } },

@@ -2,8 +2,8 @@
  * OpenAI-compatible upstreams without a wire, for tests: they answer with one word unless they are told to fail or to take
  * their time. Whatever takes time takes it on the `Clock`, so `TestClock` drives it.
  */
-import { Cause, Context, Duration, Effect, Layer } from "effect"
-import type { CallFailure } from "../domain/Failure.ts"
+import { Cause, Clock, Context, Duration, Effect, Layer } from "effect"
+import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import { nameOf, type OpenAiProvider, type Target } from "../domain/Provider.ts"
 import { type Answer, endpoints, type ModelCall, type ModelClient } from "../upstream/ModelClient.ts"
 import { OpenAiClient } from "../upstream/OpenAiClient.ts"
@@ -70,10 +70,12 @@ const make = () => {
     }
     const broken = breaks.shift()
     let left = [event(call, {}, "stop"), done]
+    let isCut = false
     return {
       _tag: "Streamed",
       first: event(call, { role: "assistant", content: "ok" }, null),
       next: Effect.suspend((): Effect.Effect<Uint8Array, CallFailure | Cause.Done> => {
+        if (isCut) return Effect.fail(ended(call))
         const next = left[0]
         left = left.slice(1)
         if (next === undefined) return Cause.done()
@@ -81,7 +83,7 @@ const make = () => {
         return Effect.andThen(waits, broken === undefined ? Effect.succeed(next) : Effect.fail(broken))
       }),
       cut: () => {
-        left = []
+        isCut = true
       },
       usage: () => usage
     }
@@ -99,7 +101,13 @@ const make = () => {
         )
         call.sent()
         const failure = script.outage ?? script.failures.shift()
-        if (Duration.isGreaterThan(script.first, Duration.zero)) yield* Effect.sleep(script.first)
+        const patience = Math.min(
+          Duration.toMillis(call.stream ? call.timeouts.firstToken : call.timeouts.headers),
+          call.deadline - (yield* Clock.currentTimeMillis)
+        )
+        const first = Duration.toMillis(script.first)
+        if (first > 0) yield* Effect.sleep(Math.min(first, patience))
+        if (first > patience) return yield* silent(name)
         if (failure !== undefined) return yield* failure
         return answerOf(call, script)
       })
@@ -125,6 +133,10 @@ const make = () => {
   return Context.make(ScriptedOpenAi, hands).pipe(Context.add(OpenAiClient, OpenAiClient.of({ of: clientOf })))
 }
 
+const ended = ({ model }: ModelCall) =>
+  new UpstreamUnavailable({ provider: "scripted", reason: "internal", detail: `the answer of ${model} was ended here` })
+const silent = (provider: string) =>
+  new UpstreamUnavailable({ provider, reason: "timeout", detail: "it has said nothing in time" })
 const usage = { prompt: 1, completion: 1 }
 const encoder = new TextEncoder()
 const json = (value: object) => encoder.encode(JSON.stringify(value))

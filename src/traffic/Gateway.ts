@@ -13,7 +13,7 @@ import { Governor, type SlotRefused } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import * as Lend from "./lend.ts"
 import { ModelClients } from "./ModelClients.ts"
-import { after, type Plan, planOf, readmit, remedyOf, setAside } from "./plan.ts"
+import { after, type Plan, planOf, readmit, remedyOf, repeated, setAside } from "./plan.ts"
 import { QuotaWatch } from "./QuotaWatch.ts"
 import * as RetryBudget from "./retryBudget.ts"
 import { reckonTokens } from "./reckonTokens.ts"
@@ -73,7 +73,7 @@ export interface GatewayOptions {
   readonly attempts?: number | undefined
   /** A request's whole time when it does not say (default 10 minutes: what OpenAI's own client waits). */
   readonly timeout?: Duration.Input | undefined
-  /** The longest in line when the request does not say how long it has (default 1 minute). */
+  /** The longest in line when the request does not say how long it has (default 65 seconds: a minute that is full is over then). */
   readonly maxWait?: Duration.Input | undefined
 }
 
@@ -116,9 +116,11 @@ export class Gateway extends Context.Service<
 /** A request on its way. */
 interface Job extends Attempt.Job {
   readonly request: GatewayRequest
-  readonly offer: Offer
-  /** Until when it may wait in line. */
-  readonly until: number
+  /** What it was resolved by last. */
+  offer: Offer
+  /** How long it may wait in line in all, in milliseconds. */
+  readonly patience: number
+  hasAnother: boolean
   readonly timeout: Duration.Duration
   /** Model tokens it is reckoned to take. */
   readonly tokens: number
@@ -134,7 +136,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const budget = RetryBudget.make()
   const mostAttempts = options.attempts ?? 5
   const usualTimeout = Duration.fromInputUnsafe(options.timeout ?? "10 minutes")
-  const maxWait = Duration.toMillis(options.maxWait ?? "1 minute")
+  const maxWait = Duration.toMillis(options.maxWait ?? "65 seconds")
 
   /** Those of its targets that have the endpoint. */
   const targetsOf = (offer: Offer, { endpoint, model }: GatewayRequest) => {
@@ -155,18 +157,28 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       client: request.client,
       priority: request.priority ?? defaultPriority,
       since: job.startedAt,
-      until: job.until,
+      until: untilOf(job, yield* Clock.currentTimeMillis),
       tokens: job.tokens
     })
+    job.hasAnother = plan.targets.length > 1 || plan.aside.length > 0
     const provider = job.offer.providers.get(slot.target.provider)
     if (provider === undefined) return yield* Effect.die(`a slot for an unknown provider: ${slot.target.provider}`)
     journey.queuedMs += slot.queuedMs
     journey.target = slot.target
     const at = (yield* Clock.currentTimeMillis) - job.startedAt
     Journey.note(journey, at, "slot", { of: slot.target, took: slot.queuedMs, ...Journey.skippedOf(slot.skipped) })
-    const lease = yield* Effect.result(lend(provider, plan.tokens, request.client))
+    const lending = lend(provider, plan.tokens, request.client)
+    // Only where a token may have to be renewed or made first is there anything to wait for.
+    const lease = yield* Effect.result(provider.kind === "warp" ? inTime(job, lending) : lending)
     if (lease._tag === "Failure") return { _tag: "Short" as const, provider: provider.name, why: lease.failure }
     return yield* attempt(job, { slot, lease: lease.success, provider, client: clients.of(provider), scope })
+  })
+
+  /** Before the same target is asked again. */
+  const pause = Effect.fnUntraced(function* ({ journey, startedAt }: Job) {
+    const wait = yield* Random.nextIntBetween(250, 500)
+    Journey.note(journey, (yield* Clock.currentTimeMillis) - startedAt, "paused", { of: journey.target, took: wait })
+    yield* Effect.sleep(wait)
   })
 
   /** Goes on until it is answered, or nobody is left who could. */
@@ -177,25 +189,51 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     let plan = planOf(targets, mostAttempts)
     // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
     let failure: CallFailure | undefined
-    let shortage: Lend.Shortage | undefined
+    let shortage: Lend.Shortage | DeadlineExceeded | undefined
     while (true) {
       if (plan.targets.length === 0) {
-        const back = readmit(plan, job.until)
-        if (back === undefined) return yield* toldOf(failure, shortage)
-        yield* governor.hold(back.provider, back.until)
+        const now = clock.currentTimeMillisUnsafe()
+        const again = repeated(plan)
+        if (again !== undefined && budget.mayRepeat(now)) {
+          plan = again
+          yield* pause(job)
+          continue
+        }
+        const back = readmit(plan, untilOf(job, now))
+        if (back === undefined || isOfKey(failure)) return yield* toldOf(failure, shortage)
+        // Looked at again every few seconds: a token may come back sooner, by a person's hand.
+        yield* governor.hold(back.provider, Math.min(back.until, now + lookAgain))
         plan = back.plan
       }
       const scope = yield* Scope.fork(parent)
       const gone = yield* go(job, plan, scope).pipe(
         Scope.provide(scope),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-        Effect.catchTag("SlotRefused", (refused) => Effect.fail(failure ?? refused))
+        Effect.catchTag("SlotRefused", (refused) => Effect.succeed({ _tag: "Refused" as const, refused }))
       )
       if (gone._tag === "Answered") return gone.answer
+      if (gone._tag === "Refused") {
+        const { refused } = gone
+        Journey.note(journey, clock.currentTimeMillisUnsafe() - job.startedAt, "no_slot", { detail: refused.message })
+        if (refused.reason === "unavailable" && plan.aside.length > 0) {
+          plan = { ...plan, targets: [] }
+          continue
+        }
+        // How long it will be is worth more than that a token was refused.
+        return yield* failure === undefined || failure._tag === "Throttled" ? refused : failure
+      }
       yield* Scope.close(scope, Exit.void)
       const now = clock.currentTimeMillisUnsafe()
       const at = now - job.startedAt
       if (gone._tag === "Short") {
+        if (catalog.current() !== job.offer) {
+          // Meanwhile another offer holds, and the token may have gone with the old one.
+          job.offer = catalog.current()
+          const targets = targetsOf(job.offer, job.request)
+          if (targets instanceof ModelNotServed) return yield* targets
+          plan = { ...planOf(targets, mostAttempts), attempts: plan.attempts }
+          continue
+        }
         shortage = gone.why
         Journey.note(journey, at, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
         plan = setAside(plan, gone.provider, now + waitOf(shortage))
@@ -207,9 +245,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       if (next._tag === "GiveUp") return yield* failure
       if (next._tag === "Repeat") {
         if (!budget.mayRepeat(now)) return yield* failure
-        const pause = yield* Random.nextIntBetween(250, 500)
-        Journey.note(journey, at, "paused", { of: gone.failed.target, took: pause })
-        yield* Effect.sleep(pause)
+        yield* pause(job)
       }
       plan = next.plan
       yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${failure.message}`), { service: "Gateway" })
@@ -249,7 +285,9 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         startedAt,
         deadline,
         timeout,
-        until: request.timeout === undefined ? Math.min(deadline, startedAt + maxWait) : deadline,
+        patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
+        hasAnother: false,
+        calledAt: startedAt,
         tokens: reckonTokens(request.body),
         journey,
         ended
@@ -262,9 +300,27 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   })
 })
 
+/** Until when it may wait in line: what its attempts took is not held against it. */
+const untilOf = ({ deadline, journey, patience }: Job, now: number): number =>
+  Math.min(deadline, now + Math.max(0, patience - journey.queuedMs))
+
+const inTime = <A, E, R>({ deadline, timeout }: Job, effect: Effect.Effect<A, E, R>) =>
+  Effect.clockWith((clock) =>
+    Effect.timeoutOrElse(effect, {
+      duration: Math.max(0, deadline - clock.currentTimeMillisUnsafe()),
+      orElse: () => Effect.fail(new DeadlineExceeded({ timeout, detail: "no token was to be had in time" }))
+    })
+  )
+
+/** A key that is not accepted will not be accepted in a minute either. */
+const isOfKey = (failure: CallFailure | undefined) =>
+  failure?._tag === "AccessRejected" || failure?._tag === "AccountBlocked"
+
+const lookAgain = 5_000
+
 /** That the last token was no good is not what a caller can act on, but when there will be one. */
-const toldOf = (failure: CallFailure | undefined, shortage: Lend.Shortage | undefined) => {
-  const isOfToken = failure !== undefined && remedyOf({ failure, sent: true }) === "token"
+const toldOf = (failure: CallFailure | undefined, shortage: Lend.Shortage | DeadlineExceeded | undefined) => {
+  const isOfToken = failure !== undefined && !isOfKey(failure) && remedyOf({ failure, sent: true }) === "token"
   return (isOfToken ? (shortage ?? failure) : (failure ?? shortage)) ?? Effect.die("a request without a target")
 }
 
@@ -275,7 +331,7 @@ const outcomeOf = (exit: Exit.Exit<Answer, GatewayFailure>): string => {
 }
 
 /** How long until it may be different, in milliseconds. */
-const waitOf = (shortage: Lend.Shortage): number =>
+const waitOf = (shortage: Lend.Shortage | DeadlineExceeded): number =>
   "retryAfter" in shortage && shortage.retryAfter !== undefined
     ? Duration.toMillis(shortage.retryAfter)
     : Number.POSITIVE_INFINITY

@@ -66,6 +66,8 @@ export interface Slot {
   readonly skipped: ReadonlyArray<{ readonly target: Target; readonly why: string }>
   /** The request begins to leave. Without it the upstream has not counted the call, and its place in the minute is given back. */
   readonly sent: () => void
+  /** The first content has come: the target is in order, however long the answer takes from here. */
+  readonly answering: () => void
   /** The first counts; a slot that is released without one is `Neutral`. Does not release the slot. */
   readonly settle: (outcome: SlotOutcome) => void
 }
@@ -143,6 +145,9 @@ const lessons = {
   schema: Schema.Struct({ concurrency: Learned, rpm: Learned })
 }
 
+/** A call that was broken off is not gone at its upstream at once: for so long it holds its place. */
+const linger = "100 millis"
+
 const minutes = { name: "governor-minutes", schema: Minutes.Minute }
 
 const isCounted = ({ rpm, tpm }: Limits) => rpm !== "unlimited" || tpm !== "unlimited"
@@ -185,9 +190,11 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     const { capacity } = provider
     let isSettled = false
     let hasLeft = false
+    let isAnswered = false
     const settle = (outcome: SlotOutcome) => {
       if (isSettled) return
       isSettled = true
+      isAnswered = outcome._tag === "Served" || outcome._tag === "Throttled"
       const at = now()
       const before = site.circuit.view(at).state
       const hasLearned =
@@ -223,10 +230,26 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
         // Those that wait for its minute know only now how long.
         if (provider.waiting > 0) dispatch.changed(provider, now())
       },
+      answering: () => {
+        if (isSettled) return
+        const at = now()
+        const before = site.circuit.view(at).state
+        dispatch.answering(granted, at)
+        const after = site.circuit.view(at)
+        if (after.state !== before) run(Metrics.told(target, after, at))
+      },
       settle,
       release: () => {
+        const lingers = hasLeft && !isAnswered
         settle({ _tag: "Neutral" })
-        dispatch.release(granted, now())
+        dispatch.release(granted, now(), lingers)
+        if (lingers)
+          run(
+            Effect.delay(
+              Effect.sync(() => dispatch.gone(granted, now())),
+              linger
+            )
+          )
       }
     }
   }
@@ -264,7 +287,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       tell()
     })
     const leave = Effect.sync(() => {
-      if (decision === undefined) dispatch.leave(asked)
+      if (decision === undefined) dispatch.leave(asked, now())
       else if (decision._tag === "Granted") slotOf(decision).release()
     })
     return { isDecided: false as const, wait, leave }
@@ -288,7 +311,11 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       ),
     configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
     hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
-    providers: Effect.sync(() => [...dispatch.providers.values()].map((desk) => standingOf(desk, now()))),
+    providers: Effect.sync(() =>
+      [...dispatch.providers.values()]
+        .filter(({ capacity, isOffered, waiting }) => isOffered || waiting > 0 || capacity.inUse() > 0)
+        .map((desk) => standingOf(desk, now()))
+    ),
     statistics: Effect.sync(() => ({
       waiting: dispatch.waiting(),
       inUse: [...dispatch.providers.values()].reduce((sum, { capacity }) => sum + capacity.inUse(), 0),

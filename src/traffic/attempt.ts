@@ -1,5 +1,5 @@
 /** One upstream call on one slot with one token, and how its end is told to all whom it concerns. */
-import { Cause, Clock, Effect, Exit, Metric, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Metric, Scope } from "effect"
 import type { Redacted } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
@@ -23,8 +23,12 @@ export interface Job {
   }
   readonly journey: Journey.Journey
   readonly startedAt: number
+  /** When its last call began. */
+  calledAt: number
   /** Epoch milliseconds at which the whole request is given up. */
   readonly deadline: number
+  /** Whether another target is left: then a silent one does not get all the time there is. */
+  readonly hasAnother: boolean
   /** Told once an answer that was streamed has ended, well or not. */
   readonly ended: (outcome: string) => Effect.Effect<void>
 }
@@ -63,7 +67,7 @@ export const make = Effect.gen(function* () {
       ...Journey.tokenOf(lease.id),
       detail: failure.message
     })
-    slot.settle(slotOutcomeOf(failure, now >= job.deadline))
+    slot.settle(slotOutcomeOf(failure, now >= job.deadline && now - job.calledAt < telling))
     const outcome = outcomeOf(failure)
     yield* lease.report(outcome)
     yield* Metric.update(countersOf(provider.name).failed(failure._tag), 1)
@@ -76,12 +80,13 @@ export const make = Effect.gen(function* () {
     { lease, provider, slot }: Held,
     access: Redacted.Redacted,
     answer: Answer,
-    latencyMs: number
+    latencyMs: number,
+    reckoned?: number
   ) {
     counted.succeeded += 1
     counted.latencyMs += latencyMs
     const usage = answer._tag === "Whole" ? answer.usage : answer.usage()
-    slot.settle({ _tag: "Served", tokens: usage && usage.prompt + usage.completion })
+    slot.settle({ _tag: "Served", tokens: usage === undefined ? reckoned : usage.prompt + usage.completion })
     const outcome = { _tag: "Succeeded", latencyMs } as const
     yield* lease.report(outcome)
     yield* Metric.update(countersOf(provider.name).served, 1)
@@ -98,17 +103,24 @@ export const make = Effect.gen(function* () {
     answer: StreamedAnswer,
     latencyMs: number
   ): StreamedAnswer => {
+    let bytes = answer.first.length
     const end = (cause: Cause.Cause<CallFailure | Cause.Done>) => {
       const failure = cause.reasons.find(Cause.isFailReason)?.error
       if (failure === undefined) return Effect.void
       const isDone = Cause.isDone(failure)
-      const told = isDone ? succeeded(held, access, answer, latencyMs) : failed(job, held, access, failure)
+      const reckoned = Math.ceil(job.request.body.bytes.length / bytesPerToken + bytes / bytesPerEvent)
+      const told = isDone ? succeeded(held, access, answer, latencyMs, reckoned) : failed(job, held, access, failure)
       return told.pipe(
         Effect.andThen(Scope.close(held.scope, Exit.void)),
-        Effect.andThen(job.ended(isDone ? "answered" : failure.message))
+        Effect.andThen(job.ended(isDone ? "answered" : failure.message)),
+        Effect.uninterruptible
       )
     }
-    return { ...answer, next: Effect.onError(answer.next, end) }
+    const next = Effect.map(answer.next, (piece) => {
+      bytes += piece.length
+      return piece
+    })
+    return { ...answer, next: Effect.onError(next, end) }
   }
 
   const attempt = Effect.fnUntraced(function* (job: Job, held: Held) {
@@ -135,7 +147,7 @@ export const make = Effect.gen(function* () {
           publicModel: request.model,
           stream: request.stream,
           token: { id: lease.id, access },
-          timeouts: provider.timeouts,
+          timeouts: timeoutsOf(provider, job),
           deadline: job.deadline,
           sent
         })
@@ -156,6 +168,7 @@ export const make = Effect.gen(function* () {
 
     let { access } = lease
     const calledAt = clock.currentTimeMillisUnsafe()
+    job.calledAt = calledAt
     const answered = yield* call(access).pipe(
       Effect.catchTag("AccessRejected", (rejected) =>
         lease.renew.pipe(
@@ -187,6 +200,7 @@ export const make = Effect.gen(function* () {
       yield* Scope.close(held.scope, Exit.void)
       return { _tag: "Answered", answer } satisfies Attempted
     }
+    slot.answering()
     // Written over by how the answer ends, if it does.
     if (journey.steps !== undefined) yield* Scope.addFinalizer(held.scope, job.ended("the client left"))
     return { _tag: "Answered", answer: pieces(job, held, access, answer, latencyMs) } satisfies Attempted
@@ -204,6 +218,24 @@ export const make = Effect.gen(function* () {
 const wantsUsage = ({ json }: RequestBody): boolean => {
   const options = json["stream_options"]
   return typeof options === "object" && options !== null && "include_usage" in options && options.include_usage === true
+}
+
+/** A call that our own deadline ended sooner than this says nothing of its target. */
+const telling = 5_000
+
+/** As a rule of thumb, where the upstream has not counted: of a question, and of an answer whose every event is a token. */
+const bytesPerToken = 4
+const bytesPerEvent = 180
+
+/** Of a target that says nothing, half the time that is left is enough to know, if there is another. */
+const timeoutsOf = ({ timeouts }: Provider, { calledAt, deadline, hasAnother }: Job) => {
+  if (!hasAnother) return timeouts
+  const half = Duration.millis(Math.max(1, (deadline - calledAt) / 2))
+  return {
+    ...timeouts,
+    headers: Duration.min(timeouts.headers, half),
+    firstToken: Duration.min(timeouts.firstToken, half)
+  }
 }
 
 /** What a failure says of the target's health. One that came of our own deadline says nothing. */

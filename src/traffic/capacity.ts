@@ -37,6 +37,8 @@ export interface Capacity {
   readonly allowed: () => { readonly concurrency: number | "unlimited"; readonly rpm: number | "unlimited" }
   configure(limits: Limits): void
   opening(now: number, tokens: number): Opening
+  /** When so many calls more will have fitted into its minutes, if no limit but the rate held them; now, when there is none. */
+  afterCalls(now: number, calls: number): number
   take(now: number, tokens: number): Grant
   /** It leaves now. */
   sent(grant: Grant, now: number): void
@@ -44,18 +46,21 @@ export interface Capacity {
   served(grant: Grant, now: number, tokens: number | undefined): boolean
   /** It was one too many. True when something was learned. */
   throttled(grant: Grant, now: number): boolean
-  /** It is over. */
-  release(grant: Grant, now: number): void
+  /** It is over. `lingers`: it was broken off, and the upstream may count it a moment longer, until `gone`. */
+  release(grant: Grant, now: number, lingers: boolean): void
+  gone(): void
   hold(until: number): void
+  /** What it was held for has changed. */
+  unhold(): void
   readonly heldUntil: () => number
   readonly inUse: () => number
   lastMinute(now: number): number
-  /** How long a call is at work, on average, in milliseconds. */
+  /** How long a call is at work, on average, in milliseconds; 0 while nothing is known: nobody is refused on a guess. */
   readonly meanHold: () => number
 }
 
-/** Before the first call has ended. */
-const supposedHold = 1_000
+/** From this share of a minute's limit on, a refusal may be of the minute. */
+const nearlyFull = 0.8
 /** What the newest call weighs in the average. */
 const freshness = 0.1
 
@@ -66,8 +71,10 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
   let limits = first
   let lessons = remembered
   let inUse = 0
+  // Broken off, and perhaps still counted by the upstream.
+  let lingering = 0
   let heldUntil = 0
-  let meanHold = supposedHold
+  let meanHold: number | undefined
   // When the limits were last reached: what is served of a flight that reached one says that it may be higher.
   let fullAt = Number.NEGATIVE_INFINITY
   let minuteFullAt = Number.NEGATIVE_INFINITY
@@ -103,13 +110,20 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
     opening: (now, weight) => {
       if (now < heldUntil) return { at: heldUntil, why: "none of its tokens can be used yet" }
       const most_ = most()
-      const isFull = most_ !== undefined && inUse >= most_
+      const isFull = most_ !== undefined && inUse + lingering >= most_
       const byMinute = minute.earliest(now, 1)
       const byTokens = limits.tpm === "unlimited" ? now : tokens.earliest(now, weight)
       if (byMinute === undefined || byTokens === undefined) return { at: undefined, why: "its minute is full" }
       const at = Math.max(byMinute, byTokens)
       if (isFull) return { at: undefined, why: `${inUse} of ${most_} calls are at work` }
       return { at, why: at > now ? "its minute is full" : "" }
+    },
+    afterCalls: (now, calls) => {
+      // Nobody is refused for a limit that has not shown yet.
+      if (minute.limit === undefined || (limits.rpm === "unknown" && !lessons.rpm.wasRefused)) return now
+      const rounds = Math.ceil(calls / minute.limit) - 1
+      const rest = calls - rounds * minute.limit
+      return (minute.earliest(now, rest) ?? now) + rounds * (60_000 + margin)
     },
     take: (now, weight) => {
       inUse++
@@ -133,17 +147,30 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
         rpm: limits.rpm === "unknown" && minuteFullAt >= grant.at ? Learning.grown(rpm, Learning.perMinute, now) : rpm
       })
     },
-    throttled: (grant, now) =>
-      learn({
-        concurrency:
-          limits.concurrency === "unknown" ? Learning.halved(lessons.concurrency, grant.at, now) : lessons.concurrency,
-        rpm: limits.rpm === "unknown" ? Learning.halved(lessons.rpm, grant.at, now) : lessons.rpm
-      }),
-    release: (grant, now) => {
+    throttled: (grant, now) => {
+      const { concurrency, rpm } = lessons
+      // Far from a full minute, it is the calls at work that were too many, where that is not known better.
+      const isOfMinute = limits.concurrency !== "unknown" || minute.used(now) >= nearlyFull * Learning.allowed(rpm)
+      return learn({
+        concurrency: limits.concurrency === "unknown" ? Learning.halved(concurrency, grant.at, now) : concurrency,
+        rpm: limits.rpm === "unknown" && isOfMinute ? Learning.halved(rpm, grant.at, now) : rpm
+      })
+    },
+    release: (grant, now, lingers) => {
       inUse--
+      if (lingers) lingering++
       minute.giveBack(grant.minute)
       tokens.giveBack(grant.tokens)
-      meanHold += freshness * (Math.max(0, now - grant.at) - meanHold)
+      // One that never left says nothing of how long they take.
+      if (grant.minute.at === undefined) return
+      const hold = Math.max(0, now - grant.at)
+      meanHold = meanHold === undefined ? hold : meanHold + freshness * (hold - meanHold)
+    },
+    gone: () => {
+      lingering--
+    },
+    unhold: () => {
+      heldUntil = 0
     },
     hold: (until) => {
       heldUntil = Math.max(heldUntil, until)
@@ -151,6 +178,6 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
     heldUntil: () => heldUntil,
     inUse: () => inUse,
     lastMinute: (now) => minute.used(now),
-    meanHold: () => meanHold
+    meanHold: () => (limits.concurrency === "unknown" && !lessons.concurrency.wasRefused ? 0 : (meanHold ?? 0))
   }
 }

@@ -7,6 +7,7 @@ export type CircuitState = "closed" | "open" | "half_open" | "returning"
 export interface Ticket {
   readonly epoch: number
   readonly isProbe: boolean
+  hasAnswered: boolean
 }
 
 export interface Circuit {
@@ -17,6 +18,8 @@ export interface Circuit {
   begin(now: number): Ticket
   /** `statedUntil`: the upstream has said when it will be back. Each call that began ends here, once. */
   end(ticket: Ticket, now: number, outcome: "served" | "failed" | "neutral", statedUntil?: number): void
+  /** The first content has come: it is as good as back, however long the answer takes from here. */
+  answering(ticket: Ticket): void
   view(now: number): {
     readonly state: CircuitState
     readonly until: number | undefined
@@ -81,15 +84,21 @@ export const make = (): Circuit => {
     return outcomes.length >= sample && failed * 2 >= outcomes.length
   }
 
-  const served = (now: number, ticket: Ticket) => {
-    note(now, true)
-    if (ticket.isProbe) {
+  /** One step on the way back. */
+  const advance = (ticket: Ticket) => {
+    if (ticket.isProbe && state === "open") {
+      probe = undefined
       state = "returning"
       step = 0
     } else if (state === "returning" && ++step >= ramp.length) {
       state = "closed"
       relapses = 0
     }
+  }
+
+  const served = (now: number, ticket: Ticket) => {
+    note(now, true)
+    if (!ticket.hasAnswered) advance(ticket)
   }
 
   return {
@@ -100,7 +109,7 @@ export const make = (): Circuit => {
     },
     triedAt: (now) => (state === "open" && probe === undefined ? Math.max(now, until) : undefined),
     begin: () => {
-      const ticket = { epoch, isProbe: state === "open" }
+      const ticket = { epoch, isProbe: state === "open", hasAnswered: false }
       if (ticket.isProbe) probe = ticket
       inFlight++
       return ticket
@@ -114,12 +123,18 @@ export const make = (): Circuit => {
         }
         return
       }
-      inFlight--
+      if (!ticket.hasAnswered) inFlight--
       if (ticket === probe) probe = undefined
       if (outcome === "served") return served(now, ticket)
       if (outcome === "neutral") return
       note(now, false)
       if (ticket.isProbe || state === "returning" || statedUntil !== undefined || isFailing(now)) open(now, statedUntil)
+    },
+    answering: (ticket) => {
+      if (ticket.epoch !== epoch || ticket.hasAnswered) return
+      ticket.hasAnswered = true
+      inFlight--
+      advance(ticket)
     },
     view: (now) => {
       if (state !== "open") return { state, until: undefined, source: undefined }

@@ -60,6 +60,8 @@ export interface ProviderDesk {
   /** By model. Bounded by what is configured, and by what is asked of a provider that lists nothing. */
   readonly sites: Map<string, Site>
   readonly turns: Line.Turns
+  /** Whether it is among those configured last. */
+  isOffered: boolean
   /** Requests that wait for it, perhaps among others. */
   waiting: number
   /** The same by priority, each counted as the share of it among those that it waits for. */
@@ -85,9 +87,13 @@ export interface Dispatch {
   configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>, now: number): void
   /** Decides at once, or later through `decided`. */
   ask(now: number, asked: Asked, decided: Waiter["decided"]): Granted | Refusal | Waiter
-  leave(waiter: Waiter): void
+  leave(waiter: Waiter, now: number): void
   end(granted: Granted, now: number, outcome: "served" | "failed" | "neutral", statedUntil?: number): void
-  release(granted: Granted, now: number): void
+  /** Its first content has come. */
+  answering(granted: Granted, now: number): void
+  /** `lingers`: until `gone`, the upstream may count it still. */
+  release(granted: Granted, now: number, lingers: boolean): void
+  gone(granted: Granted, now: number): void
   hold(provider: string, until: number, now: number): void
   /** Something may have become free at this provider. */
   changed(provider: ProviderDesk, now: number): void
@@ -117,6 +123,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       capacity,
       sites: new Map(),
       turns: Line.turns(),
+      isOffered: true,
       waiting: 0,
       shares: Array.from({ length: 10 }, () => 0)
     }
@@ -219,6 +226,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   }
 
   const changed = (provider: ProviderDesk, now: number) => {
+    const left = new Set<ProviderDesk>()
     while (provider.waiting > 0) {
       const next = nextOf(provider, now)
       if (next === undefined) break
@@ -226,8 +234,11 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       const site = preferred(waiter, next.site, now)
       drop(waiter)
       waiter.decided(grant(site, waiter.asked, waiter.arrivedAt, now))
+      for (const desk of waiter.desks) if (desk !== provider) left.add(desk)
     }
     if (provider.waiting > 0) wake(provider, now)
+    // Who stood behind it in another line may be able to start there. Each grant leaves one waiter fewer, so it ends.
+    for (const desk of left) changed(desk, now)
   }
 
   /** The next time at which it may go on there by itself. */
@@ -262,16 +273,28 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
     }
   }
 
+  /** Those that wait for a target that has gone out of order, and for others that are, wait in vain. */
+  const refuseHopeless = (site: Site, now: number) => {
+    const left = new Set<ProviderDesk>()
+    for (const waiter of waiters) {
+      const down = waiter.sites.includes(site) ? unavailable(waiter.sites, now) : undefined
+      if (down === undefined) continue
+      refuse(waiter, down)
+      for (const desk of waiter.desks) left.add(desk)
+    }
+    for (const desk of left) changed(desk, now)
+  }
+
   /** When it could start there: exact for what is timed, by averages for what others are at work on. */
   const estimate = ({ circuit, provider }: Site, asked: Asked, now: number): number => {
     const { capacity } = provider
     const ahead = provider.shares.reduce((sum, share, priority) => (priority >= asked.priority ? sum + share : sum), 0)
-    const { concurrency, rpm } = capacity.allowed()
+    const { concurrency } = capacity.allowed()
     const opening = capacity.opening(now, asked.tokens).at
-    const timed = Math.max(opening ?? now, capacity.heldUntil(), circuit.triedAt(now) ?? now)
-    const byMinute = rpm === "unlimited" ? 0 : (ahead / rpm) * 60_000
+    const inMinute = capacity.afterCalls(now, Math.ceil(ahead) + 1)
+    const timed = Math.max(opening ?? now, inMinute, capacity.heldUntil(), circuit.triedAt(now) ?? now)
     const byWork = concurrency === "unlimited" ? 0 : ((ahead + 1) / concurrency) * capacity.meanHold()
-    return timed + Math.max(byMinute, opening === undefined ? byWork : 0)
+    return timed + (opening === undefined ? byWork : 0)
   }
 
   /** A full line gives its last place to one who would be before it. */
@@ -300,13 +323,15 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       const names = new Set<string>()
       for (const { limits, name } of configured) {
         names.add(name)
-        deskOf(name).capacity.configure(limits)
+        const { capacity } = deskOf(name)
+        capacity.configure(limits)
+        // Its tokens may be others now.
+        capacity.unhold()
       }
       for (const [name, desk] of providers) {
-        // What was sent there within the minute still counts, should it be offered again.
-        const isIdle = desk.waiting === 0 && desk.capacity.inUse() === 0 && desk.capacity.lastMinute(now) === 0
-        if (!names.has(name) && isIdle) providers.delete(name)
-        else changed(desk, now)
+        // Kept with its limits, its minute and its circuits: it may be offered again, and requests under way know it still.
+        desk.isOffered = names.has(name)
+        changed(desk, now)
       }
     },
     ask: (now, asked, decided) => {
@@ -347,22 +372,26 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       for (const desk of waiter.desks) changed(desk, now)
       return waiter
     },
-    leave: (waiter) => {
-      if (!waiter.isOver) drop(waiter)
+    leave: (waiter, now) => {
+      if (waiter.isOver) return
+      drop(waiter)
+      for (const desk of waiter.desks) changed(desk, now)
     },
     end: ({ provider, site, ticket }, now, outcome, statedUntil) => {
       site.circuit.end(ticket, now, outcome, statedUntil)
-      if (outcome === "failed") {
-        for (const waiter of waiters) {
-          if (!waiter.sites.includes(site)) continue
-          const down = unavailable(waiter.sites, now)
-          if (down !== undefined) refuse(waiter, down)
-        }
-      }
+      if (outcome === "failed") refuseHopeless(site, now)
       changed(provider, now)
     },
-    release: ({ grant, provider }, now) => {
-      provider.capacity.release(grant, now)
+    answering: ({ provider, site, ticket }, now) => {
+      site.circuit.answering(ticket)
+      if (provider.waiting > 0) changed(provider, now)
+    },
+    release: ({ grant, provider }, now, lingers) => {
+      provider.capacity.release(grant, now, lingers)
+      changed(provider, now)
+    },
+    gone: ({ provider }, now) => {
+      provider.capacity.gone()
       changed(provider, now)
     },
     hold: (name, until, now) => {
@@ -372,8 +401,10 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
     },
     changed,
     tick: (now) => {
+      // Those whose time is now and who could start now shall start.
       for (const desk of providers.values()) changed(desk, now)
       let until = Number.POSITIVE_INFINITY
+      let haveLeft = false
       for (const waiter of waiters) {
         if (waiter.asked.until <= now) {
           const retryAfter = Math.max(
@@ -381,10 +412,13 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
             Math.min(...waiter.sites.map((site) => estimate(site, waiter.asked, now))) - now
           )
           refuse(waiter, { _tag: "Refused", reason: "timeout", detail: "it has waited as long as it may", retryAfter })
+          haveLeft = true
         } else {
           until = Math.min(until, waiter.asked.until)
         }
       }
+      // Who stood behind one that has left may be able to start.
+      if (haveLeft) for (const desk of providers.values()) changed(desk, now)
       if (until < Number.POSITIVE_INFINITY) wakeAt(until)
     }
   }

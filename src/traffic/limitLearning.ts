@@ -26,6 +26,9 @@ export const concurrency: Course = { first: 2, step: 1, most: 1_000 }
 /** A call every three seconds. */
 export const perMinute: Course = { first: 20, step: 2, most: 60_000 }
 
+/** After a refusal nothing more is tried for so long: at a limit of one, every other call would be refused. */
+const rest = 60_000
+
 /** A limit that was met longer ago than this may have been lifted: it is tried again as if it had never been met. */
 const trusted = 24 * 60 * 60 * 1_000
 
@@ -35,7 +38,9 @@ export const allowed = ({ limit }: Learned): number => Math.max(1, Math.floor(li
 
 /** A call went well while the limit was what held others back. */
 export const grown = (learned: Learned, course: Course, now: number): Learned => {
-  const isSlow = learned.wasRefused && now - learned.refusedAt < trusted
+  const since = now - learned.refusedAt
+  const isSlow = learned.wasRefused && since < trusted
+  if (learned.wasRefused && since < rest) return learned
   const more = isSlow ? course.step / learned.limit : 1
   return { ...learned, limit: Math.min(course.most, learned.limit + more) }
 }

@@ -13,6 +13,8 @@ export interface Plan {
   /** Upstream calls made. */
   readonly attempts: number
   readonly mostAttempts: number
+  /** The one that failed last and was left for others. */
+  readonly failed: Target | undefined
   /** Whether a target that failed has been given a second chance. */
   readonly hasRepeated: boolean
 }
@@ -23,6 +25,7 @@ export const planOf = (targets: ReadonlyArray<Target>, mostAttempts: number): Pl
   tokens: nobody,
   attempts: 0,
   mostAttempts,
+  failed: undefined,
   hasRepeated: false
 })
 
@@ -72,8 +75,12 @@ export type Next =
 export const after = (before: Plan, failed: Failed): Next => {
   const { failure, target, token } = failed
   const isCall = failed.sent || failure._tag === "UpstreamUnavailable"
-  const plan = { ...before, attempts: before.attempts + (isCall ? 1 : 0) }
   const remedy = remedyOf(failed)
+  const plan = {
+    ...before,
+    attempts: before.attempts + (isCall ? 1 : 0),
+    failed: remedy === "target" ? target : before.failed
+  }
   if (remedy === "caller" || plan.attempts >= plan.mostAttempts) return giveUp
   if (remedy === "token") return { _tag: "Move", plan: { ...plan, tokens: new Set([...plan.tokens, token]) } }
   const may = (other: Target) => (remedy === "model" ? other.model !== target.model : !isSame(other, target))
@@ -82,10 +89,12 @@ export const after = (before: Plan, failed: Failed): Next => {
     const left = part.targets.filter(may)
     return left.length > 0 ? [{ ...part, targets: left }] : []
   })
-  if (targets.length > 0 || aside.length > 0) return { _tag: "Move", plan: { ...plan, targets, aside } }
-  return remedy === "target" && !plan.hasRepeated
-    ? { _tag: "Repeat", plan: { ...plan, targets: [target], aside, hasRepeated: true } }
-    : giveUp
+  if (targets.length > 0) return { _tag: "Move", plan: { ...plan, targets, aside } }
+  // A target that may be well again in a moment comes before a wait for a token.
+  if (remedy === "target" && !plan.hasRepeated) {
+    return { _tag: "Repeat", plan: { ...plan, targets: [target], aside, hasRepeated: true } }
+  }
+  return aside.length > 0 ? { _tag: "Move", plan: { ...plan, targets, aside } } : giveUp
 }
 
 /** The provider has no token before then: its targets wait aside while there are others. */
@@ -94,6 +103,10 @@ export const setAside = (plan: Plan, provider: string, until: number): Plan => (
   targets: plan.targets.filter((target) => target.provider !== provider),
   aside: [...plan.aside, { targets: plan.targets.filter((target) => target.provider === provider), until }]
 })
+
+/** With nobody else left who has a token: once more the one that failed, which may be well again in a moment. */
+export const repeated = (plan: Plan): Plan | undefined =>
+  plan.failed === undefined || plan.hasRepeated ? undefined : { ...plan, targets: [plan.failed], hasRepeated: true }
 
 /** With nobody else left, those whose token comes back first, if that is in time. What they tried is the pool's to hold back. */
 export const readmit = (

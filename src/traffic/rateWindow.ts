@@ -75,6 +75,8 @@ export const make = (limit: number | undefined, margin: number): RateWindow => {
     },
     stamp: (place, now) => {
       if (place.at !== undefined || place.isGone) return
+      // Also where nobody ever asks what is used: without a limit.
+      forget(now)
       // A clock that jumps back must not let a later call be forgotten before an earlier one.
       latest = Math.max(latest, now)
       place.at = latest

@@ -217,7 +217,7 @@ describe("traffic", () => {
     assert.deepStrictEqual(made({}).traffic, {
       attempts: 5,
       timeout: Duration.minutes(10),
-      maxWait: Duration.seconds(60),
+      maxWait: Duration.seconds(65),
       queue: { limit: 1_000, ageing: Duration.seconds(5) }
     })
     const traffic = { attempts: 2, timeout: "1 minute", maxWait: "1 second", queue: { limit: 3, ageing: "2 seconds" } }

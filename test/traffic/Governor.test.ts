@@ -70,9 +70,11 @@ describe("Governor", () => {
       assert.isFalse(isDone(third))
       assert.deepInclude(yield* standing("a"), { inUse: 2, lastMinute: 2, waiting: 1 })
       slots[0]?.sent()
+      slots[0]?.settle(served)
       yield* slots[0]?.release ?? Effect.void
-      const { release, sent } = yield* Fiber.join(third)
+      const { release, sent, settle } = yield* Fiber.join(third)
       sent()
+      settle(served)
       yield* release
       // Two have left, and one is out that may leave yet.
       const fourth = yield* begin()
@@ -139,6 +141,54 @@ describe("Governor", () => {
       const stuck = yield* begin({ targets: [at("a", "broken")], priority: 9 })
       assert.isFalse(isDone(stuck))
       assert.isTrue(isDone(yield* begin({ targets: [at("a", "whole")], priority: 0 })))
+    }).pipe(Effect.provide(governor()))
+  )
+
+  it.effect("wakes those who stood behind one that has left, in its line or in that of another provider", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { tpm: 100 } })
+      const out = yield* take({ tokens: 80 })
+      out.sent()
+      const heavy = yield* begin({ tokens: 90, priority: 9 })
+      const light = yield* begin({ tokens: 10 })
+      assert.isFalse(isDone(light))
+      yield* Fiber.interrupt(heavy)
+      assert.isTrue(isDone(light))
+    }).pipe(Effect.provide(governor()))
+  )
+
+  it.effect("keeps the place of a call that was broken off for a moment: its upstream may not have noticed", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { concurrency: 1 } })
+      const left = yield* take()
+      left.sent()
+      yield* left.release
+      assert.deepInclude(yield* statistics, { inUse: 0 })
+      const next = yield* begin()
+      yield* TestClock.adjust(99)
+      assert.isFalse(isDone(next))
+      yield* TestClock.adjust(1)
+      assert.isTrue(isDone(next))
+    }).pipe(Effect.provide(governor()))
+  )
+
+  it.effect("does not take a 429 of too many at once for one of the minute", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { concurrency: "unknown", rpm: "unknown" } })
+      const slots = [yield* take(), yield* take()]
+      for (const slot of slots) slot.sent()
+      slots[0]?.settle(served)
+      slots[1]?.settle(throttled)
+      assert.deepStrictEqual((yield* standing("a")).allowed, { concurrency: 1, rpm: 20 })
+    }).pipe(Effect.provide(governor()))
+  )
+
+  it.effect("refuses nobody for a limit that it only supposes", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { concurrency: "unknown", rpm: "unknown" } })
+      const all = yield* Effect.forEach(Array.from({ length: 100 }), () => begin({ until: minute }))
+      assert.strictEqual(all.filter(isDone).length, 2)
+      assert.deepInclude(yield* statistics, { waiting: 98, refused: 0 })
     }).pipe(Effect.provide(governor()))
   )
 

@@ -98,6 +98,24 @@ describe("a circuit", () => {
     assert.strictEqual(circuit.view(44_000).until, 54_000)
   })
 
+  it("is coming back as soon as a probe has begun to answer, and out of order again should that answer break", () => {
+    const circuit = opened()
+    const probe = circuit.begin(14_000)
+    circuit.answering(probe)
+    assert.strictEqual(circuit.view(14_000).state, "returning")
+    assert.strictEqual(circuit.room(14_000), 1)
+    circuit.end(probe, 60_000, "failed")
+    assert.strictEqual(circuit.view(60_000).state, "open")
+
+    const breaking = Circuit.make()
+    for (const at of [0, 4_000]) {
+      const ticket = breaking.begin(at)
+      breaking.answering(ticket)
+      breaking.end(ticket, at, "failed")
+    }
+    assert.strictEqual(breaking.view(4_000).state, "open")
+  })
+
   it("takes the upstream's word for when it is back, and a later one for a later end, never an earlier", () => {
     const circuit = Circuit.make()
     const [early, later, sooner] = [circuit.begin(0), circuit.begin(0), circuit.begin(0)]

@@ -14,12 +14,14 @@ describe("learning a limit", () => {
     assert.strictEqual(Learning.allowed(learned), 8)
   })
 
-  it("halves when it is refused, and grows by one a round from then on", () => {
+  it("halves when it is refused, and a minute later grows by one a round", () => {
     let learned = Learning.halved({ ...Learning.begin(course), limit: 8 }, 5, 10)
     assert.strictEqual(Learning.allowed(learned), 4)
-    for (let call = 0; call < 4; call++) learned = Learning.grown(learned, course, 20)
+    learned = Learning.grown(learned, course, 60_009)
+    assert.strictEqual(learned.limit, 4)
+    for (let call = 0; call < 4; call++) learned = Learning.grown(learned, course, 60_010)
     assert.strictEqual(Learning.allowed(learned), 4)
-    learned = Learning.grown(learned, course, 20)
+    learned = Learning.grown(learned, course, 60_010)
     assert.strictEqual(Learning.allowed(learned), 5)
   })
 

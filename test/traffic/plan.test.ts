@@ -75,10 +75,12 @@ describe("a request's plan", () => {
     assert.strictEqual(unable._tag === "Move" && unable.plan.attempts, 0)
   })
 
-  it("waits with a target whose provider has no token until the others are through, and then for the first to come back", () => {
+  it("waits with a target whose provider has no token until the others are through, a second time as well, and then for the first to come back", () => {
     let plan = setAside(setAside(planOf([a1, b1, { provider: "c", model: "m1" }], 5), "a", 900), "b", 400)
     assert.deepStrictEqual(names(plan), ["c/m1"])
-    const next = after(plan, failed({ provider: "c", model: "m1" }, down))
+    const again = after(plan, failed({ provider: "c", model: "m1" }, down))
+    assert.deepStrictEqual(again._tag === "Repeat" && names(again.plan), ["c/m1"])
+    const next = after((again as { plan: Plan }).plan, failed({ provider: "c", model: "m1" }, down))
     if (next._tag !== "Move") return assert.fail(next._tag)
     plan = next.plan
     assert.deepStrictEqual(names(plan), [])

@@ -64,6 +64,14 @@ describe("a rate window", () => {
     assert.strictEqual(window.earliest(0, 25), span)
   })
 
+  it("forgets also where nobody asks, without a limit", () => {
+    const window = RateWindow.make(undefined, margin)
+    const first = window.take(1)
+    window.stamp(first, 0)
+    window.stamp(window.take(1), span)
+    assert.isTrue(first.isGone)
+  })
+
   it("takes the real weight for the reckoned one", () => {
     const window = RateWindow.make(10, margin)
     const place = window.take(10)
