@@ -297,22 +297,28 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
     return timed + (opening === undefined ? byWork : 0)
   }
 
-  /** A full line gives its last place to one who would be before it. */
+  /**
+   * A full line gives the place of its least urgent to one who is more urgent; among equals, that of the client with the most in
+   * it to one with fewer.
+   */
   const makeRoom = (asked: Asked, now: number): boolean => {
     if (waiters.size < limit) return true
+    const inLine = new Map<string, number>()
+    for (const { client } of waiters) inLine.set(client, (inLine.get(client) ?? 0) + 1)
+    const share = (client: string) => inLine.get(client) ?? 0
     let last: Waiter | undefined
-    let least = asked.priority
+    let least = Number.POSITIVE_INFINITY
     for (const waiter of waiters) {
       const urgent = Line.urgency(waiter, now, ageing)
-      if (urgent < least || (urgent === least && last !== undefined)) [last, least] = [waiter, urgent]
+      const isLast =
+        last === undefined || urgent < least || (urgent === least && share(waiter.client) >= share(last.client))
+      if (isLast) [last, least] = [waiter, urgent]
     }
-    if (last === undefined || least >= asked.priority) return false
-    refuse(last, {
-      _tag: "Refused",
-      reason: "full",
-      detail: "it had to make room for a more urgent one",
-      retryAfter: soon
-    })
+    if (last === undefined || least > asked.priority) return false
+    if (least === asked.priority && share(last.client) <= share(asked.client) + 1) return false
+    const detail = "it had to make room for one who is more urgent, or has fewer in line"
+    refuse(last, { _tag: "Refused", reason: "full", detail, retryAfter: soon })
+    for (const desk of last.desks) changed(desk, now)
     return true
   }
 

@@ -8,19 +8,7 @@ export const Step = Schema.Struct({
   at: Schema.Finite,
   /** How long it took, in milliseconds. */
   took: Schema.optionalKey(Schema.Finite),
-  step: Schema.Literals([
-    "routed",
-    "slot",
-    "no_slot",
-    "token",
-    "no_token",
-    "renewed",
-    "sent",
-    "answered",
-    "failed",
-    "paused",
-    "ended"
-  ]),
+  step: Schema.Literals(["slot", "no_slot", "token", "no_token", "renewed", "sent", "answered", "failed", "paused"]),
   target: Schema.optionalKey(Schema.String),
   token: Schema.optionalKey(Schema.String),
   detail: Schema.optionalKey(Schema.String),

@@ -59,18 +59,34 @@ export interface Line<W extends Waiting> {
   readonly size: number
 }
 
+interface Queue<W> {
+  items: Array<W>
+  tidyAt: number
+}
+
+const few = 64
+
 /** One queue for each client and priority, in the order of waiting: only their heads are compared. Bounded by who may wait. */
 export const make = <W extends Waiting>(ageing: number, turns: Turns): Line<W> => {
-  const queues = new Map<string, Array<W>>()
+  const queues = new Map<string, Queue<W>>()
   let size = 0
 
-  const head = (key: string, queue: Array<W>): W | undefined => {
-    while (queue[0]?.isOver === true) {
-      queue.shift()
+  const head = (key: string, { items }: Queue<W>): W | undefined => {
+    while (items[0]?.isOver === true) {
+      items.shift()
       size--
     }
-    if (queue.length === 0) queues.delete(key)
-    return queue[0]
+    if (items.length === 0) queues.delete(key)
+    return items[0]
+  }
+
+  /** Those that are over behind a head that stays: looked for whenever there are twice as many as were left last. */
+  const tidy = (queue: Queue<W>) => {
+    if (queue.items.length < queue.tidyAt) return
+    const left = queue.items.filter(({ isOver }) => !isOver)
+    size -= queue.items.length - left.length
+    queue.items = left
+    queue.tidyAt = Math.max(few, 2 * left.length)
   }
 
   return {
@@ -79,17 +95,19 @@ export const make = <W extends Waiting>(ageing: number, turns: Turns): Line<W> =
     },
     add: (waiting) => {
       const key = `${waiting.priority} ${waiting.client}`
-      const queue = queues.get(key) ?? []
+      const queue = queues.get(key) ?? { items: [], tidyAt: few }
       queues.set(key, queue)
+      tidy(queue)
       size++
+      const { items } = queue
       // Nearly always at the end: only a further attempt has waited longer than those already there.
-      let at = queue.length
+      let at = items.length
       while (at > 0) {
-        const other = queue[at - 1]
+        const other = items[at - 1]
         if (other === undefined || other.since <= waiting.since) break
         at--
       }
-      queue.splice(at, 0, waiting)
+      items.splice(at, 0, waiting)
     },
     first: (now) => {
       let best: W | undefined

@@ -256,6 +256,18 @@ describe("Governor", () => {
     }).pipe(Effect.provide(governor({ queue: { limit: 2 } })))
   )
 
+  it.effect("gives a place in a full line to a client who has fewer in it", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { concurrency: 1 } })
+      yield* take()
+      const flood = yield* Effect.forEach([1, 2, 3], () => begin({ client: "flood" }))
+      const quiet = yield* begin({ client: "quiet" })
+      assert.deepStrictEqual(flood.map(isDone), [false, false, true])
+      assert.isFalse(isDone(quiet))
+      assert.strictEqual((yield* Effect.flip(take({ client: "flood" }))).reason, "full")
+    }).pipe(Effect.provide(governor({ queue: { limit: 3 } })))
+  )
+
   it.effect("fails fast when every target is out of order by a guess, and those that wait when it becomes so", () =>
     Effect.gen(function* () {
       yield* configured({ a: { concurrency: 1 } })

@@ -68,6 +68,16 @@ describe("a line", () => {
     assert.strictEqual(line.size, 1)
   })
 
+  it("does not grow with those who have left behind one who stays", () => {
+    const { line } = lined(waiting("a", 9, 0))
+    for (let i = 1; i <= 10_000; i++) {
+      const left = waiting("a", 9, i)
+      line.add(left)
+      left.isOver = true
+    }
+    assert.isAtMost(line.size, 130)
+  })
+
   const below = (n: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: n - 1 }))
   const Step = Schema.Union([
     Schema.TaggedStruct("Come", { client: below(4), priority: below(10), earlier: Schema.Literals([0, 0, 0, 7_000]) }),
