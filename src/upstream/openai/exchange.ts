@@ -41,6 +41,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   heardAt = 0
   hasContent = false
   isPaused = false
+  place = -1
 
   readonly #host: Host
   readonly #call: ModelCall
