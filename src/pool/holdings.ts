@@ -5,7 +5,7 @@ import type { TokenId } from "../domain/Token.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
 import * as providerState from "./providerState.ts"
-import { isStatistic } from "./outcomeRules.ts"
+import { isStatistic, merged } from "./outcomeRules.ts"
 import * as telling from "./telling.ts"
 import { fold } from "./tokenRules.ts"
 import { TokenRecord } from "./tokenState.ts"
@@ -42,7 +42,7 @@ const providerCollection: Collection<providerState.ProviderRecord> = {
 
 export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
-  const tokens = yield* Replicas.make({ collection: tokenCollection, fold, expendable: isStatistic })
+  const tokens = yield* Replicas.make({ collection: tokenCollection, fold, expendable: isStatistic, merged })
   const providers = yield* Replicas.make({ collection: providerCollection, fold: providerState.fold })
 
   /** By provider; those that are gone stay until the next look into the store. */

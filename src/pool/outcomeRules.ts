@@ -17,19 +17,19 @@ export const unscathed: TokenRecord["relapses"] = { quota: 0, trouble: 0, unreli
 export const reported = (record: TokenRecord, now: number, event: TokenEvent & { _tag: "Reported" }): TokenRecord => {
   const { outcome } = event
   const probe = event.probe !== undefined
+  if (outcome._tag === "Succeeded")
+    return succeeded(withoutClaim(record, "probe", event.probe), now, event.times ?? 1, probe)
   const used = { ...withoutClaim(record, "probe", event.probe), lastUsedAt: Math.max(now, record.lastUsedAt ?? 0) }
   const standing = standingOf(record.state, now)
   // A failure of a call lent before the token was taken out of use is the same trouble once more: it may put the end
   // off, but it makes nothing worse.
-  const fresh = standing === "ready" || (probe && standing === "due")
+  const fresh = isFresh(standing, probe)
   switch (outcome._tag) {
     case "UpstreamFault":
     case "Abandoned":
       return used
     case "CallerFault":
       return { ...used, served: used.served + 1 }
-    case "Succeeded":
-      return succeeded(used, now, fresh)
     case "QuotaExhausted":
       return exhausted(failed(used, now, outcome), now, outcome.resetAt, fresh)
     case "RefreshRejected":
@@ -58,18 +58,35 @@ export const isHarmless = ({ _tag }: Outcome): boolean =>
 export const isStatistic = (event: TokenEvent): boolean =>
   event._tag === "Reported" && event.probe === undefined && isHarmless(event.outcome)
 
-const succeeded = (record: TokenRecord, now: number, fresh: boolean): TokenRecord => {
+/** Several successes of calls with the same secret that nothing came between, as one. */
+export const merged = (earlier: TokenEvent, later: TokenEvent): TokenEvent | undefined =>
+  isPlainSuccess(earlier) && isPlainSuccess(later) && earlier.generation === later.generation
+    ? { ...later, times: (earlier.times ?? 1) + (later.times ?? 1) }
+    : undefined
+
+const isPlainSuccess = (event: TokenEvent): event is TokenEvent & { _tag: "Reported" } =>
+  event._tag === "Reported" && event.probe === undefined && event.outcome._tag === "Succeeded"
+
+const isFresh = (standing: Standing, isProbe: boolean) => standing === "ready" || (isProbe && standing === "due")
+
+/** What nearly every call ends with, so it is one copy. */
+const succeeded = (record: TokenRecord, now: number, times: number, isProbe: boolean): TokenRecord => {
+  // A call lent before the trouble began proves nothing about the time after it.
+  const fresh = isFresh(standingOf(record.state, now), isProbe)
+  const { window } = record
   const counted = {
     ...record,
-    served: record.served + 1,
-    succeeded: record.succeeded + 1,
-    consecutiveFailures: 0
+    lastUsedAt: Math.max(now, record.lastUsedAt ?? 0),
+    served: record.served + times,
+    succeeded: record.succeeded + times,
+    consecutiveFailures: 0,
+    state: fresh ? active : record.state,
+    relapses: fresh ? unscathed : record.relapses,
+    window: fresh ? slide(record.state._tag === "disabled" ? [] : window, now, true, times) : window
   }
-  // A call lent before the trouble began proves nothing about the time after it.
-  if (!fresh) return counted
-  const wasDisabled = record.state._tag === "disabled"
+  if (!fresh || record.throttle === undefined) return counted
   const { throttle: _, ...rest } = counted
-  return { ...rest, state: active, relapses: unscathed, window: slide(wasDisabled ? [] : record.window, now, true) }
+  return rest
 }
 
 const failed = (record: TokenRecord, now: number, outcome: Outcome): TokenRecord => ({
@@ -164,8 +181,16 @@ const guess = (
 ): [until: number, relapses: number] =>
   fresh ? [now + Backoff.gap(backoff, relapses), relapses + 1] : [now + Backoff.gap(backoff, relapses - 1), relapses]
 
-const slide = (window: TokenRecord["window"], now: number, ok: boolean): TokenRecord["window"] =>
-  [...window.filter((entry) => now - entry.at < windowLength), { at: now, ok }].slice(-windowSize)
+const slide = (window: TokenRecord["window"], now: number, ok: boolean, times = 1): TokenRecord["window"] => {
+  const first = window[0]
+  const isRecent = (entry: { readonly at: number }) => now - entry.at < windowLength
+  // In the order of time: nearly always none of them has become too old.
+  const recent = first === undefined || isRecent(first) ? window : window.filter(isRecent)
+  const added = Math.min(times, windowSize)
+  const next = recent.slice(Math.max(0, recent.length + added - windowSize))
+  for (let i = 0; i < added; i++) next.push({ at: now, ok })
+  return next
+}
 
 const tooManyErrors = (window: TokenRecord["window"]) => {
   const errors = window.filter((entry) => !entry.ok).length

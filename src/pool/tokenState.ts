@@ -126,6 +126,8 @@ export type TokenEvent =
       readonly generation: number
       /** Who lent it, when the call was the token's probe. */
       readonly probe?: string
+      /** How many calls in a row ended so (default 1); more than one only of those that succeeded. */
+      readonly times?: number
     }
   | { readonly _tag: "ProbeClaimed"; readonly claim: Claim }
   | { readonly _tag: "ProbeReleased"; readonly by: string }

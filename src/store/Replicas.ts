@@ -43,13 +43,15 @@ export interface ReplicasOptions<A, E> {
    * there are.
    */
   readonly expendable?: (event: E) => boolean
+  /** Two events in a row as one that does the same, where there is one: then the store is told of many at the cost of one. */
+  readonly merged?: (earlier: E, later: E) => E | undefined
 }
 
 /** Loads the collection, and stores what is pending every `flushEvery` and when the scope closes. */
 export const make = Effect.fnUntraced(function* <A, E>(
   options: ReplicasOptions<A, E>
 ): Effect.fn.Return<Replicas<A, E>, StoreUnavailable, Store | Scope.Scope> {
-  const { collection, fold, expendable = () => true } = options
+  const { collection, fold, expendable = () => true, merged } = options
   const store = yield* Store
   // One flush at a time: two would store the same pending events twice.
   const flushing = yield* Semaphore.make(1)
@@ -67,7 +69,10 @@ export const make = Effect.fnUntraced(function* <A, E>(
   const record = (key: string, now: number, event: E) => {
     settle(key, fold(local.get(key), now, event))
     const events = pending.get(key)
-    if (events === undefined) pending.set(key, [{ now, event }])
+    if (events === undefined) return void pending.set(key, [{ now, event }])
+    const last = events.at(-1)
+    const both = last === undefined ? undefined : merged?.(last.event, event)
+    if (both !== undefined) events[events.length - 1] = { now, event: both }
     else if (events.push({ now, event }) > maxPending) giveUpOne(events)
   }
   const giveUpOne = (events: Array<Pending<E>>) => {

@@ -7,6 +7,7 @@ import type { Limits, Target } from "../domain/Provider.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import { type Lessons, noLessons, type Past } from "./capacity.ts"
+import type { CircuitState } from "./circuit.ts"
 import * as Dispatch from "./dispatch.ts"
 import * as Metrics from "./governorMetrics.ts"
 import { Learned } from "./limitLearning.ts"
@@ -65,11 +66,17 @@ export interface Slot {
   /** Why the targets before it in the request's order were not taken, for the explain-trace. */
   readonly skipped: ReadonlyArray<{ readonly target: Target; readonly why: string }>
   /** The request begins to leave. Without it the upstream has not counted the call, and its place in the minute is given back. */
-  readonly sent: () => void
+  sent(): void
   /** The first content has come: the target is in order, however long the answer takes from here. */
-  readonly answering: () => void
+  answering(): void
   /** The first counts; a slot that is released without one is `Neutral`. Does not release the slot. */
-  readonly settle: (outcome: SlotOutcome) => void
+  settle(outcome: SlotOutcome): void
+}
+
+/** A slot that no scope holds. */
+export interface HeldSlot extends Slot {
+  /** Gives it back. The first counts. */
+  release(): void
 }
 
 /** What a provider can do now. */
@@ -109,6 +116,11 @@ export class Governor extends Context.Service<
      * held by the scope. Interruption leaves the line, or gives the slot back. Per process.
      */
     slot(request: SlotRequest): Effect.Effect<Slot, SlotRefused, Scope.Scope>
+    /**
+     * The same without a scope: whoever is given the slot gives it back. To be asked for where nothing interrupts, with `restore` for
+     * the wait alone.
+     */
+    acquire(request: SlotRequest, restore: Restore): Effect.Effect<HeldSlot, SlotRefused>
     /** Takes over the limits of the providers offered now. Slots that are out stay counted. */
     configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>): Effect.Effect<void>
     /** Sends nothing to the provider until then (epoch ms): none of its tokens can be used. Only ever moves later. */
@@ -126,6 +138,8 @@ export class Governor extends Context.Service<
 
   static readonly layer = Layer.suspend(() => Governor.layerWith())
 }
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface GovernorOptions {
   readonly queue?:
@@ -157,7 +171,11 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   const scope = yield* Effect.scope
   const services = yield* Effect.context()
   const learned = yield* Replicas.make<Lessons, Lessons>({ collection: lessons, fold: (_stored, _now, next) => next })
-  const sent = yield* Replicas.make<Minutes.Minute, Past>({ collection: minutes, fold: Minutes.fold })
+  const sent = yield* Replicas.make<Minutes.Minute, Past>({
+    collection: minutes,
+    fold: Minutes.fold,
+    merged: Minutes.merged
+  })
   const now = () => clock.currentTimeMillisUnsafe()
   const run = (effect: Effect.Effect<void>) =>
     Fiber.runIn(Effect.runForkWith(services)(effect.pipe(Effect.annotateLogs({ service: "Governor" }))), scope)
@@ -183,20 +201,58 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   })
 
   const counted = { granted: 0, refused: 0, waitedMs: 0 }
-  const metrics = Metrics.make()
+  const metrics = Metrics.make(services)
 
-  const slotOf = (granted: Dispatch.Granted): Slot & { readonly release: () => void } => {
-    const { grant, provider, site, target, ticket } = granted
-    const { capacity } = provider
-    let isSettled = false
-    let hasLeft = false
-    let isAnswered = false
-    const settle = (outcome: SlotOutcome) => {
-      if (isSettled) return
-      isSettled = true
-      isAnswered = outcome._tag === "Served" || outcome._tag === "Throttled"
+  class Held implements HeldSlot {
+    readonly target
+    readonly queuedMs
+    readonly probe
+    readonly skipped
+    readonly #granted: Dispatch.Granted
+    #isSettled = false
+    #hasLeft = false
+    #isAnswered = false
+    #isReleased = false
+
+    constructor(granted: Dispatch.Granted) {
+      this.#granted = granted
+      this.target = granted.target
+      this.queuedMs = granted.queuedMs
+      this.probe = granted.ticket.isProbe
+      this.skipped = granted.skipped
+    }
+
+    sent() {
+      if (this.#hasLeft) return
+      this.#hasLeft = true
+      const { grant, provider } = this.#granted
+      const { capacity } = provider
       const at = now()
-      const before = site.circuit.view(at).state
+      capacity.sent(grant, at)
+      if (isCounted(capacity.limits())) {
+        sent.record(provider.name, at, { at: Minutes.secondOf(at), calls: 1, tokens: grant.tokens.weight })
+      }
+      // Those that wait for its minute know only now how long.
+      if (provider.waiting > 0) dispatch.changed(provider, at)
+    }
+
+    answering() {
+      if (this.#isSettled) return
+      const at = now()
+      const { site } = this.#granted
+      const before = site.circuit.state()
+      dispatch.answering(this.#granted, at)
+      this.#tell(before, at)
+    }
+
+    settle(outcome: SlotOutcome) {
+      if (this.#isSettled) return
+      this.#isSettled = true
+      this.#isAnswered = outcome._tag === "Served" || outcome._tag === "Throttled"
+      const at = now()
+      const { grant, provider, site } = this.#granted
+      const { capacity } = provider
+      const before = site.circuit.state()
       const hasLearned =
         outcome._tag === "Served"
           ? capacity.served(grant, at, outcome.tokens)
@@ -210,88 +266,65 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
           ? at + Duration.toMillis(outcome.retryAfter)
           : undefined
       const ended = outcome._tag === "Served" ? "served" : outcome._tag === "Failed" ? "failed" : "neutral"
-      dispatch.end(granted, at, ended, until)
-      const after = site.circuit.view(at)
-      if (after.state !== before) run(Metrics.told(target, after, at))
+      dispatch.end(this.#granted, at, ended, until)
+      this.#tell(before, at)
     }
-    return {
-      target,
-      queuedMs: granted.queuedMs,
-      probe: ticket.isProbe,
-      skipped: granted.skipped,
-      sent: () => {
-        if (hasLeft) return
-        hasLeft = true
-        const at = now()
-        capacity.sent(grant, at)
-        if (isCounted(capacity.limits())) {
-          sent.record(provider.name, at, { at: Minutes.secondOf(at), calls: 1, tokens: grant.tokens.weight })
-        }
-        // Those that wait for its minute know only now how long.
-        if (provider.waiting > 0) dispatch.changed(provider, now())
-      },
-      answering: () => {
-        if (isSettled) return
-        const at = now()
-        const before = site.circuit.view(at).state
-        dispatch.answering(granted, at)
-        const after = site.circuit.view(at)
-        if (after.state !== before) run(Metrics.told(target, after, at))
-      },
-      settle,
-      release: () => {
-        const lingers = hasLeft && !isAnswered
-        settle({ _tag: "Neutral" })
-        dispatch.release(granted, now(), lingers)
-        if (lingers)
-          run(
-            Effect.delay(
-              Effect.sync(() => dispatch.gone(granted, now())),
-              linger
-            )
-          )
-      }
+
+    release() {
+      if (this.#isReleased) return
+      this.#isReleased = true
+      const lingers = this.#hasLeft && !this.#isAnswered
+      this.settle({ _tag: "Neutral" })
+      dispatch.release(this.#granted, now(), lingers)
+      if (!lingers) return
+      const gone = Effect.sync(() => dispatch.gone(this.#granted, now()))
+      run(Effect.delay(gone, linger))
+    }
+
+    #tell(before: CircuitState, at: number) {
+      const { site, target } = this.#granted
+      if (site.circuit.state() !== before) run(Metrics.told(target, site.circuit.view(at), at))
     }
   }
 
-  const taken = (granted: Dispatch.Granted, scope: Scope.Scope) => {
+  const held = (granted: Dispatch.Granted): HeldSlot => {
     counted.granted++
     counted.waitedMs += granted.queuedMs
-    const slot = slotOf(granted)
-    return Effect.andThen(
-      Scope.addFinalizer(scope, Effect.sync(slot.release)),
-      Effect.as(metrics.granted(granted.provider.name, granted.queuedMs), slot)
-    )
+    metrics.granted(granted.provider.name, granted.queuedMs)
+    return new Held(granted)
   }
 
   const refused = ({ detail, reason, retryAfter }: Dispatch.Refusal) => {
     counted.refused++
-    return Effect.andThen(
-      metrics.refused(reason),
-      Effect.fail(new SlotRefused({ reason, detail, retryAfter: Duration.millis(retryAfter) }))
-    )
+    metrics.refused(reason)
+    return Effect.fail(new SlotRefused({ reason, detail, retryAfter: Duration.millis(retryAfter) }))
   }
 
+  const decided = (decision: Dispatch.Granted | Dispatch.Refusal) =>
+    decision._tag === "Granted" ? Effect.succeed(held(decision)) : refused(decision)
+
   /** In line until it is decided; whoever leaves it gives back what they may have been given at the same moment. */
-  const waited = (request: SlotRequest) => {
-    let decision: Dispatch.Granted | Dispatch.Refusal | undefined
-    let resume: (() => void) | undefined
-    const asked = dispatch.ask(now(), request, (decided) => {
-      decision = decided
-      resume?.()
+  const acquire = (request: SlotRequest, restore: Restore): Effect.Effect<HeldSlot, SlotRefused> =>
+    Effect.suspend(() => {
+      let decision: Dispatch.Granted | Dispatch.Refusal | undefined
+      let resume: (() => void) | undefined
+      const asked = dispatch.ask(now(), request, (made) => {
+        decision = made
+        resume?.()
+      })
+      if ("_tag" in asked) return decided(asked)
+      const wait = Effect.callback<Dispatch.Granted | Dispatch.Refusal>((done) => {
+        const tell = () => decision !== undefined && done(Effect.succeed(decision))
+        resume = tell
+        tell()
+      })
+      const leave = Effect.sync(() => {
+        if (decision === undefined) dispatch.leave(asked, now())
+        else if (decision._tag === "Granted") new Held(decision).release()
+      })
+      const waited = Effect.onExit(restore(wait), (exit) => (Exit.isSuccess(exit) ? Effect.void : leave))
+      return Effect.flatMap(waited, decided)
     })
-    if ("_tag" in asked) return { isDecided: true as const, decision: asked }
-    const wait = Effect.callback<Dispatch.Granted | Dispatch.Refusal>((done) => {
-      const tell = () => decision !== undefined && done(Effect.succeed(decision))
-      resume = tell
-      tell()
-    })
-    const leave = Effect.sync(() => {
-      if (decision === undefined) dispatch.leave(asked, now())
-      else if (decision._tag === "Granted") slotOf(decision).release()
-    })
-    return { isDecided: false as const, wait, leave }
-  }
 
   const refresh = Effect.suspend(() => metrics.census(dispatch.providers.values()))
   yield* Effect.forkScoped(Effect.schedule(refresh, Schedule.spaced("5 seconds")))
@@ -299,16 +332,16 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   return Governor.of({
     slot: (request) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.scope, (scope) => {
-          const asked = waited(request)
-          const decided = asked.isDecided
-            ? Effect.succeed(asked.decision)
-            : Effect.onExit(restore(asked.wait), (exit) => (Exit.isSuccess(exit) ? Effect.void : asked.leave))
-          return Effect.flatMap(decided, (decision) =>
-            decision._tag === "Granted" ? taken(decision, scope) : refused(decision)
+        Effect.flatMap(Effect.scope, (scope) =>
+          Effect.tap(acquire(request, restore), (slot) =>
+            Scope.addFinalizer(
+              scope,
+              Effect.sync(() => slot.release())
+            )
           )
-        })
+        )
       ),
+    acquire,
     configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
     hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
     providers: Effect.sync(() =>

@@ -20,6 +20,8 @@ export interface Circuit {
   end(ticket: Ticket, now: number, outcome: "served" | "failed" | "neutral", statedUntil?: number): void
   /** The first content has come: it is as good as back, however long the answer takes from here. */
   answering(ticket: Ticket): void
+  /** As `view` has it, but for a probe that is due: only what happens changes this, time does not. */
+  readonly state: () => Exclude<CircuitState, "half_open">
   view(now: number): {
     readonly state: CircuitState
     readonly until: number | undefined
@@ -34,7 +36,7 @@ const inARow = 4
 /** Half of at least so many calls within the span. */
 const sample = 10
 const span = 30_000
-/** The most outcomes it remembers. */
+/** The most outcomes it looks at; up to twice as many are kept, so that they are not moved with each call. */
 const remembered = 50
 /** With a request every few seconds, the last of them is what it takes to be back half a minute after an outage. */
 const gaps = [10_000, 20_000, 25_000]
@@ -71,17 +73,17 @@ export const make = (): Circuit => {
   }
 
   const note = (now: number, ok: boolean) => {
-    outcomes = outcomes.filter(({ at }) => now - at < span)
     outcomes.push({ at: now, ok })
-    if (outcomes.length > remembered) outcomes.shift()
+    if (outcomes.length > 2 * remembered) outcomes.splice(0, remembered)
     failures = ok ? 0 : failures + 1
     if (ok) servedAt = now
   }
 
   const isFailing = (now: number) => {
     if (failures >= inARow || (failures >= 2 && now - servedAt >= quiet)) return true
-    const failed = outcomes.reduce((sum, { ok }) => sum + (ok ? 0 : 1), 0)
-    return outcomes.length >= sample && failed * 2 >= outcomes.length
+    const recent = outcomes.slice(-remembered).filter(({ at }) => now - at < span)
+    const failed = recent.reduce((sum, { ok }) => sum + (ok ? 0 : 1), 0)
+    return recent.length >= sample && failed * 2 >= recent.length
   }
 
   /** One step on the way back. */
@@ -136,6 +138,7 @@ export const make = (): Circuit => {
       inFlight--
       advance(ticket)
     },
+    state: () => state,
     view: (now) => {
       if (state !== "open") return { state, until: undefined, source: undefined }
       return { state: now >= until ? "half_open" : "open", until, source }

@@ -226,6 +226,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   }
 
   const changed = (provider: ProviderDesk, now: number) => {
+    if (provider.waiting === 0) return
     const left = new Set<ProviderDesk>()
     while (provider.waiting > 0) {
       const next = nextOf(provider, now)

@@ -1,5 +1,6 @@
 /** What the governor counts and says. Labels are providers and reasons, of which there are few. */
 import { Effect, Metric } from "effect"
+import type { Context } from "effect"
 import { nameOf, type Target } from "../domain/Provider.ts"
 import type { Circuit } from "./circuit.ts"
 import type { ProviderDesk } from "./dispatch.ts"
@@ -25,7 +26,8 @@ interface OfProvider {
   readonly inUse: Metric.Gauge<number>
 }
 
-export const make = () => {
+/** `context` holds the registry. */
+export const make = (context: Context.Context<never>) => {
   // One for each provider that was ever asked for, and one for each reason.
   const providers = new Map<string, OfProvider>()
   const reasons = new Map<string, Metric.Counter<number>>()
@@ -43,12 +45,14 @@ export const make = () => {
   }
 
   return {
-    granted: (provider: string, waitedMs: number) =>
-      Effect.andThen(Metric.update(of(provider).granted, 1), Metric.update(queueMs, waitedMs)),
-    refused: (reason: string) => {
+    granted: (provider: string, waitedMs: number): void => {
+      of(provider).granted.updateUnsafe(1, context)
+      queueMs.updateUnsafe(waitedMs, context)
+    },
+    refused: (reason: string): void => {
       const counter = reasons.get(reason) ?? Metric.withAttributes(refused, { reason })
       reasons.set(reason, counter)
-      return Metric.update(counter, 1)
+      counter.updateUnsafe(1, context)
     },
     census: (desks: Iterable<ProviderDesk>) =>
       Effect.forEach(

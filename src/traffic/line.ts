@@ -21,19 +21,21 @@ export interface Turns {
 /** Of those whom it has forgotten it says that they have never been served. */
 const mostClients = 1_000
 
+/**
+ * Those served last in `recent`, those served before them in `older`; nothing is ever deleted from either, for deleting and
+ * adding for ever costs a table more than it holds.
+ */
 export const turns = (): Turns => {
-  const last = new Map<string, number>()
+  let recent = new Map<string, number>()
+  let older = new Map<string, number>()
   let turn = 0
   return {
-    of: (client) => last.get(client) ?? 0,
+    of: (client) => recent.get(client) ?? older.get(client) ?? 0,
     served: (client) => {
-      last.delete(client)
-      last.set(client, ++turn)
-      if (last.size <= mostClients) return
-      for (const oldest of last.keys()) {
-        last.delete(oldest)
-        break
-      }
+      recent.set(client, ++turn)
+      if (recent.size <= mostClients) return
+      older = recent
+      recent = new Map()
     }
   }
 }

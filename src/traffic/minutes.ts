@@ -17,9 +17,17 @@ const kept = 70 * second
 export const secondOf = (now: number): number => Math.ceil(now / second) * second
 
 export const fold: Fold<Minute, Past> = (stored, now, event) => {
-  const seconds = (stored?.seconds ?? []).filter(({ at }) => at > now - kept)
+  const all = stored?.seconds ?? []
+  const first = all[0]
+  // Mostly none of them has become too old.
+  const seconds = first === undefined || first.at > now - kept ? all : all.filter(({ at }) => at > now - kept)
   const last = seconds.at(-1)
-  if (last === undefined || last.at !== event.at) return { seconds: [...seconds, event] }
-  const more = { at: last.at, calls: last.calls + event.calls, tokens: last.tokens + event.tokens }
-  return { seconds: [...seconds.slice(0, -1), more] }
+  const both = last === undefined ? undefined : merged(last, event)
+  return { seconds: both === undefined ? [...seconds, event] : seconds.with(-1, both) }
 }
+
+/** The calls of one second as one. */
+export const merged = (earlier: Past, later: Past): Past | undefined =>
+  earlier.at === later.at
+    ? { at: earlier.at, calls: earlier.calls + later.calls, tokens: earlier.tokens + later.tokens }
+    : undefined

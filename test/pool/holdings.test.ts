@@ -55,12 +55,28 @@ describe("the holdings", () => {
       yield* holdings.commit(id, added())
       faults.fails = true
       yield* holdings.record(id, 0, report(quotaExhausted()))
-      for (let at = 1; at <= 10_001; at++) yield* holdings.record(id, at, report(succeeded))
+      for (let at = 1; at <= 10_001; at++) yield* holdings.record(id, at, report({ _tag: "CallerFault" }))
       faults.fails = false
       yield* TestClock.adjust("1 second")
       const stored = (yield* Holdings.make).get(id)
       assert.strictEqual(stored?.state._tag, "exhausted")
-      assert.isBelow(stored?.succeeded ?? 0, 10_001)
+      assert.isBelow(stored?.served ?? 0, 10_001)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("tell the store of successes in a row as of one event, and lose none of them while it is away", () =>
+    Effect.gen(function* () {
+      const holdings = yield* Holdings.make
+      const faults = yield* StoreFaults
+      yield* holdings.commit(id, added())
+      faults.fails = true
+      for (let at = 1; at <= 20_000; at++) yield* holdings.record(id, at, report(succeeded))
+      const known = holdings.get(id)
+      faults.fails = false
+      yield* TestClock.adjust("1 second")
+      const stored = (yield* Holdings.make).get(id)
+      assert.deepStrictEqual([stored?.succeeded, stored?.served], [20_000, 20_000])
+      assert.deepStrictEqual({ ...stored, window: stored?.window.length }, { ...known, window: known?.window.length })
     }).pipe(Effect.provide(world()))
   )
 })

@@ -38,6 +38,35 @@ describe("Replicas", () => {
     }).pipe(Effect.provide(Store.layerMemory))
   )
 
+  it.effect("stores events that it can put together as one, but none with one that is being stored", () =>
+    Effect.gen(function* () {
+      const folded: Array<number> = []
+      const { fault, store } = yield* faulty
+      const replicas = yield* Replicas.make({
+        collection: sums,
+        fold: (current: typeof Sum.Type | undefined, at, event: number) => {
+          folded.push(event)
+          return fold(current, at, event)
+        },
+        merged: (earlier, later) => (earlier > 0 && later > 0 ? earlier + later : undefined)
+      }).pipe(Effect.provideService(Store, store))
+      for (const event of [1, 2, 3, -1, 4]) replicas.record("k", 0, event)
+      assert.strictEqual(replicas.get("k")?.sum, 9)
+      folded.length = 0
+      fault.waits = yield* Deferred.make<void>()
+      yield* TestClock.adjust("1 second")
+      replicas.record("k", 1, 5)
+      yield* Deferred.succeed(fault.waits, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* stored, { sum: 14, at: 1 })
+      assert.deepStrictEqual(replicas.get("k"), { sum: 14, at: 1 })
+      assert.deepStrictEqual(
+        folded.filter((event) => event !== 5),
+        [6, -1, 4]
+      )
+    }).pipe(Effect.provide(Store.layerMemory))
+  )
+
   it.effect("commits with what was recorded before, and stores nothing twice", () =>
     Effect.gen(function* () {
       const replicas = yield* make

@@ -3,7 +3,7 @@ import { Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Limits, Target } from "../../src/domain/Provider.ts"
 import { Store } from "../../src/store/Store.ts"
-import { Governor, type GovernorOptions, type Slot, type SlotRequest } from "../../src/traffic/Governor.ts"
+import { Governor, type GovernorOptions, type Slot, type SlotOutcome, type SlotRequest } from "../../src/traffic/Governor.ts"
 
 const free: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
 const at = (provider: string, model = "m"): Target => ({ provider, model })
@@ -36,7 +36,17 @@ const take = (more: Partial<SlotRequest> = {}) =>
       Governor.use((governor) => governor.slot(request(more))),
       scope
     )
-    return { ...slot, release: Scope.close(scope, Exit.void) }
+    const { probe, queuedMs, skipped, target } = slot
+    return {
+      target,
+      queuedMs,
+      probe,
+      skipped,
+      sent: () => slot.sent(),
+      answering: () => slot.answering(),
+      settle: (outcome: SlotOutcome) => slot.settle(outcome),
+      release: Scope.close(scope, Exit.void)
+    }
   })
 const begin = (more: Partial<SlotRequest> = {}) => Effect.forkChild(take(more), { startImmediately: true })
 const isDone = <A, E>(fiber: Fiber.Fiber<A, E>) => fiber.pollUnsafe() !== undefined
