@@ -8,7 +8,7 @@ import * as Administration from "./administration.ts"
 import type { TokenUnknown } from "./administration.ts"
 import * as Desk from "./desk.ts"
 import * as Holdings from "./holdings.ts"
-import type { Lease, LeaseRequest, NoTokenUsable } from "./lease.ts"
+import type { HeldLease, Lease, LeaseRequest, NoTokenUsable, Restore } from "./lease.ts"
 import * as Lending from "./lending.ts"
 import * as Renewals from "./renewals.ts"
 import { Renewer } from "./Renewer.ts"
@@ -20,7 +20,7 @@ import * as telling from "./telling.ts"
 import { hasEnded, stateAt, type TokenRecord, type TokenView, viewOf } from "./tokenState.ts"
 
 export { TokenUnknown } from "./administration.ts"
-export { type Lease, type LeaseRequest, NoTokenUsable } from "./lease.ts"
+export { type HeldLease, type Lease, type LeaseRequest, NoTokenUsable, type Restore } from "./lease.ts"
 export type { Strategy } from "./strategies.ts"
 
 export class TokenPool extends Context.Service<
@@ -31,6 +31,11 @@ export class TokenPool extends Context.Service<
      * whose renewal fails is passed over). Interruption gives the lease back.
      */
     lease(request: LeaseRequest): Effect.Effect<Lease, NoTokenUsable, Scope.Scope>
+    /**
+     * The same without a scope: whoever is given the lease gives it back. To be asked for where nothing interrupts, with
+     * `restore` for the wait alone.
+     */
+    borrow(request: LeaseRequest, restore: Restore): Effect.Effect<HeldLease, NoTokenUsable>
     /**
      * Stores the token, then lends it. A token of the same provider and name keeps its state and takes the new secret; the
      * secret it was added with before is not new, so it does not undo a rotation. A new one revives a dead token. When the
@@ -118,18 +123,20 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const view = (record: TokenRecord, now: number) =>
     viewOf(record, now, desk.leased(record.id), desk.standing(record, now) !== "out")
 
+  const { borrow, lease } = yield* Lending.make({
+    holdings,
+    desk,
+    secrets,
+    renewals,
+    settlement,
+    look,
+    process,
+    strategy: options.strategy ?? "priority",
+    renewBefore: Duration.toMillis(options.renewBefore ?? "5 minutes")
+  })
   return TokenPool.of({
-    lease: yield* Lending.make({
-      holdings,
-      desk,
-      secrets,
-      renewals,
-      settlement,
-      look,
-      process,
-      strategy: options.strategy ?? "priority",
-      renewBefore: Duration.toMillis(options.renewBefore ?? "5 minutes")
-    }),
+    lease,
+    borrow,
     add: administration.add,
     remove: administration.remove,
     disable: (id, why) => administration.change(id, { _tag: "Disabled", why }),

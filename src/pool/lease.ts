@@ -39,3 +39,12 @@ export interface Lease {
   /** Renews the access secret after a 401, single flight per token, and answers with the new one. Waits for the upstream. */
   readonly renew: Effect.Effect<Redacted.Redacted, NoTokenUsable>
 }
+
+/** A lease that no scope holds. */
+export interface HeldLease extends Lease {
+  /** To be run once, where nothing interrupts. Never waits. */
+  readonly giveBack: Effect.Effect<void>
+}
+
+/** Lets what it is given be interrupted, within what is not. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

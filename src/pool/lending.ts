@@ -4,7 +4,7 @@ import type { Redacted } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import type { Desk, Loan } from "./desk.ts"
 import type { Holdings } from "./holdings.ts"
-import { type Lease, type LeaseRequest, NoTokenUsable } from "./lease.ts"
+import { type HeldLease, type Lease, type LeaseRequest, NoTokenUsable, type Restore } from "./lease.ts"
 import type { Renewals } from "./renewals.ts"
 import type { Secrets } from "./secrets.ts"
 import type { Settlement } from "./settlement.ts"
@@ -36,8 +36,6 @@ const nobody: ReadonlySet<TokenId> = new Set()
 type UsableLoan = Loan & { readonly access: Redacted.Redacted }
 const isUsable = (loan: Loan): loan is UsableLoan => loan.access !== undefined
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { desk, holdings, process, renewals, secrets, settlement } = options
   // Callers who find nothing at the same time share one look into the store.
@@ -51,10 +49,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return isUsable(loan)
   }
 
-  const renewIfEnding = (record: TokenRecord, now: number): Effect.Effect<void> => {
+  const renewIfEnding = (record: TokenRecord, now: number): Effect.Effect<void> | undefined => {
     const end = record.access?.expiresAt
     const isEnding = record.refresh !== undefined && end !== undefined && end - now <= options.renewBefore
-    return isEnding ? renewals.begin(record.id, record.generation) : Effect.void
+    return isEnding ? renewals.begin(record.id, record.generation) : undefined
   }
 
   /** Gives the loan the secret that the token has now. */
@@ -104,7 +102,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (record === undefined) return false
     const now = yield* Clock.currentTimeMillis
     if (!accessIsValid(record, now) || renewals.isStoring(id)) yield* renewals.renew(id, record.generation)
-    else yield* renewIfEnding(record, now)
+    else yield* renewIfEnding(record, now) ?? Effect.void
     return (yield* take(loan)) && mayStill(loan, yield* Clock.currentTimeMillis)
   })
 
@@ -116,10 +114,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
 
   const giveBack = (loan: Loan) =>
-    Effect.ensuring(
-      report(loan, { _tag: "Abandoned" }),
-      Effect.sync(() => desk.giveBack(loan))
-    )
+    Effect.suspend(() => {
+      if (!loan.reported) {
+        return Effect.ensuring(
+          report(loan, { _tag: "Abandoned" }),
+          Effect.sync(() => desk.giveBack(loan))
+        )
+      }
+      desk.giveBack(loan)
+      return Effect.void
+    })
 
   const refuse = Effect.fnUntraced(function* (provider: string, tried: ReadonlySet<TokenId>) {
     const now = yield* Clock.currentTimeMillis
@@ -154,13 +158,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   /** The usual case is decided in one step, without a wait, a span or a write. */
-  const borrow = (request: LeaseRequest, restore: Restore): Effect.Effect<UsableLoan, NoTokenUsable> =>
+  const borrowed = (request: LeaseRequest, restore: Restore): Effect.Effect<UsableLoan, NoTokenUsable> =>
     Effect.clockWith((clock) => {
       const now = clock.currentTimeMillisUnsafe()
       const { exclude = nobody, provider, strategy = options.strategy } = request
       const loan = desk.pick(provider, strategy, exclude, now)
       if (loan === undefined || !isReady(loan, now)) return search(request, loan, restore)
-      return Effect.as(renewIfEnding(loan.record, now), loan)
+      const renewal = renewIfEnding(loan.record, now)
+      return renewal === undefined ? Effect.succeed(loan) : Effect.as(renewal, loan)
     })
 
   const renew = Effect.fn("TokenPool.renew")(function* (loan: Loan) {
@@ -171,23 +176,46 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return hasNew && isUsable(loan) ? loan.access : yield* refuse(provider, new Set([id]))
   })
 
-  const leaseOf = (loan: UsableLoan): Lease => ({
-    id: loan.record.id,
-    name: loan.record.name,
-    kind: loan.record.kind,
-    provider: loan.record.provider,
-    access: loan.access,
-    probe: loan.probe,
-    report: (outcome) => report(loan, outcome),
-    renew: Effect.suspend(() => renew(loan))
-  })
+  class Held implements HeldLease {
+    readonly #loan: UsableLoan
+    readonly id
+    readonly name
+    readonly kind
+    readonly provider
+    readonly access
+    readonly probe
 
-  return (request: LeaseRequest): Effect.Effect<Lease, NoTokenUsable, Scope.Scope> =>
+    constructor(loan: UsableLoan) {
+      const { id, kind, name, provider } = loan.record
+      this.#loan = loan
+      this.id = id
+      this.name = name
+      this.kind = kind
+      this.provider = provider
+      this.access = loan.access
+      this.probe = loan.probe
+    }
+
+    report(outcome: Outcome) {
+      return report(this.#loan, outcome)
+    }
+    get renew() {
+      return renew(this.#loan)
+    }
+    get giveBack() {
+      return giveBack(this.#loan)
+    }
+  }
+
+  const borrow = (request: LeaseRequest, restore: Restore): Effect.Effect<HeldLease, NoTokenUsable> =>
+    Effect.map(borrowed(request, restore), (loan) => new Held(loan))
+
+  const lease = (request: LeaseRequest): Effect.Effect<Lease, NoTokenUsable, Scope.Scope> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) =>
-        Effect.flatMap(borrow(request, restore), (loan) =>
-          Effect.as(Scope.addFinalizer(scope, giveBack(loan)), leaseOf(loan))
-        )
+        Effect.tap(borrow(request, restore), ({ giveBack }) => Scope.addFinalizer(scope, giveBack))
       )
     )
+
+  return { borrow, lease }
 })

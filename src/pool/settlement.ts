@@ -36,7 +36,7 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     return record?.cooling?.signature === signature && providerStanding(record, now) !== "ready"
   }
 
-  const settle = Effect.fnUntraced(function* (loan: Loan, outcome: Outcome) {
+  const settleInFull = Effect.fnUntraced(function* (loan: Loan, outcome: Outcome) {
     const now = yield* Clock.currentTimeMillis
     const { id, provider } = loan.record
     const { probesToken, probesProvider } = loan
@@ -67,6 +67,15 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     yield* holdings.settle(id, reported(outcome))
     if (outcome._tag === "Throttled") yield* infer(provider, outcome.signature)
   })
+
+  /** A success that is nothing but one, as nearly all are, is told in one step. */
+  const settle = (loan: Loan, outcome: Outcome): Effect.Effect<void> =>
+    Effect.clockWith((clock) => {
+      const { generation, probe, record } = loan
+      return probe || outcome._tag !== "Succeeded" || holdings.provider(record.provider) !== undefined
+        ? settleInFull(loan, outcome)
+        : holdings.record(record.id, clock.currentTimeMillisUnsafe(), { _tag: "Reported", outcome, generation })
+    })
 
   const release = Effect.fnUntraced(function* (loan: Loan) {
     const { id, provider } = loan.record

@@ -1,10 +1,24 @@
 /** Serves one model request: a slot, a token, a call, and the next of each where that is the remedy. */
-import { Cause, Clock, Context, DateTime, Duration, Effect, Exit, Layer, Option, Random, Schema, Scope } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Option,
+  Random,
+  Result,
+  Schema,
+  Scope
+} from "effect"
 import { Acquisition } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { CallFailure } from "../domain/Failure.ts"
-import { nameOf, type Target } from "../domain/Provider.ts"
-import { TokenPool } from "../pool/TokenPool.ts"
+import { nameOf, type Provider, type Target } from "../domain/Provider.ts"
+import { type Restore, TokenPool } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 import type { Answer, Endpoint, RequestBody } from "../upstream/ModelClient.ts"
 import * as Attempt from "./attempt.ts"
@@ -124,9 +138,12 @@ interface Job extends Attempt.Job {
   readonly timeout: Duration.Duration
   /** Model tokens it is reckoned to take. */
   readonly tokens: number
+  readonly restore: Restore
 }
 
 const make = Effect.fnUntraced(function* (options: GatewayOptions) {
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
   const catalog = yield* Catalog
   const governor = yield* Governor
   const clients = yield* ModelClients
@@ -149,72 +166,94 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     return able.length > 0 ? able : new ModelNotServed({ model, endpoint })
   }
 
+  /** A token for the call. At Warp it may have to be renewed or made first, which takes as long as it takes, but not for ever. */
+  const leaseFor = (job: Job, { tokens }: Plan, provider: Provider, scope: Scope.Scope) => {
+    const { request, restore } = job
+    if (provider.kind !== "warp") return lend(provider, tokens, request.client, restore)
+    const lending = Effect.uninterruptibleMask((restore) =>
+      Effect.tap(lend(provider, tokens, request.client, restore), ({ giveBack }) => Scope.addFinalizer(scope, giveBack))
+    )
+    return restore(inTime(job, lending))
+  }
+
   /** One slot, one token, one call: what became of it. */
-  const go = Effect.fnUntraced(function* (job: Job, plan: Plan, scope: Scope.Closeable) {
+  const go = Effect.fnUntraced(function* (job: Job, plan: Plan, parent: Scope.Scope) {
     const { journey, request } = job
-    const slot = yield* governor.slot({
-      targets: plan.targets,
-      client: request.client,
-      priority: request.priority ?? defaultPriority,
-      since: job.startedAt,
-      until: untilOf(job, yield* Clock.currentTimeMillis),
-      tokens: job.tokens
-    })
+    const asked = yield* Effect.result(
+      governor.acquire(
+        {
+          targets: plan.targets,
+          client: request.client,
+          priority: request.priority ?? defaultPriority,
+          since: job.startedAt,
+          until: untilOf(job, now()),
+          tokens: job.tokens
+        },
+        job.restore
+      )
+    )
+    if (asked._tag === "Failure") return { _tag: "Refused" as const, refused: asked.failure }
+    const slot = asked.success
     job.hasAnother = plan.targets.length > 1 || plan.aside.length > 0
     const provider = job.offer.providers.get(slot.target.provider)
     if (provider === undefined) return yield* Effect.die(`a slot for an unknown provider: ${slot.target.provider}`)
     journey.queuedMs += slot.queuedMs
     journey.target = slot.target
-    const at = (yield* Clock.currentTimeMillis) - job.startedAt
-    Journey.note(journey, at, "slot", { of: slot.target, took: slot.queuedMs, ...Journey.skippedOf(slot.skipped) })
-    const lending = lend(provider, plan.tokens, request.client)
-    // Only where a token may have to be renewed or made first is there anything to wait for.
-    const lease = yield* Effect.result(provider.kind === "warp" ? inTime(job, lending) : lending)
-    if (lease._tag === "Failure") return { _tag: "Short" as const, provider: provider.name, why: lease.failure }
-    return yield* attempt(job, { slot, lease: lease.success, provider, client: clients.of(provider), scope })
+    if (journey.steps !== undefined) {
+      const more = { of: slot.target, took: slot.queuedMs, ...Journey.skippedOf(slot.skipped) }
+      Journey.note(journey, now() - job.startedAt, "slot", more)
+    }
+    // What is read to its end in one piece has nothing to hold but slot and token.
+    const scope = provider.kind === "warp" ? Scope.forkUnsafe(parent) : undefined
+    const lease = yield* Effect.exit(leaseFor(job, plan, provider, scope ?? parent))
+    if (Exit.isFailure(lease)) {
+      slot.release()
+      if (scope !== undefined) yield* Scope.close(scope, lease)
+      const why = Cause.findError(lease.cause)
+      if (Result.isFailure(why)) return yield* Effect.failCause(why.failure)
+      return { _tag: "Short" as const, provider: provider.name, why: why.success }
+    }
+    const client = clients.of(provider)
+    return yield* attempt(job, { slot, lease: lease.value, provider, client, parent, scope })
   })
 
   /** Before the same target is asked again. */
-  const pause = Effect.fnUntraced(function* ({ journey, startedAt }: Job) {
+  const pause = Effect.fnUntraced(function* ({ journey, restore, startedAt }: Job) {
     const wait = yield* Random.nextIntBetween(250, 500)
-    Journey.note(journey, (yield* Clock.currentTimeMillis) - startedAt, "paused", { of: journey.target, took: wait })
-    yield* Effect.sleep(wait)
+    Journey.note(journey, now() - startedAt, "paused", { of: journey.target, took: wait })
+    yield* restore(Effect.sleep(wait))
   })
 
   /** Goes on until it is answered, or nobody is left who could. */
   const serve = Effect.fnUntraced(function* (job: Job, targets: ReadonlyArray<Target>) {
     const { journey } = job
-    const parent = yield* Effect.scope
-    const clock = yield* Clock.Clock
+    const scope = yield* Effect.scope
     let plan = planOf(targets, mostAttempts)
     // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
     let failure: CallFailure | undefined
     let shortage: Lend.Shortage | DeadlineExceeded | undefined
     while (true) {
       if (plan.targets.length === 0) {
-        const now = clock.currentTimeMillisUnsafe()
+        const at = now()
         const again = repeated(plan)
-        if (again !== undefined && budget.mayRepeat(now)) {
+        if (again !== undefined && budget.mayRepeat(at)) {
           plan = again
           yield* pause(job)
           continue
         }
-        const back = readmit(plan, untilOf(job, now))
+        const back = readmit(plan, untilOf(job, at))
         if (back === undefined || isOfKey(failure)) return yield* toldOf(failure, shortage)
         // Looked at again every few seconds: a token may come back sooner, by a person's hand.
-        yield* governor.hold(back.provider, Math.min(back.until, now + lookAgain))
+        yield* governor.hold(back.provider, Math.min(back.until, at + lookAgain))
         plan = back.plan
       }
-      const scope = yield* Scope.fork(parent)
-      const gone = yield* go(job, plan, scope).pipe(
-        Scope.provide(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-        Effect.catchTag("SlotRefused", (refused) => Effect.succeed({ _tag: "Refused" as const, refused }))
-      )
+      const gone = yield* go(job, plan, scope)
       if (gone._tag === "Answered") return gone.answer
       if (gone._tag === "Refused") {
         const { refused } = gone
-        Journey.note(journey, clock.currentTimeMillisUnsafe() - job.startedAt, "no_slot", { detail: refused.message })
+        if (journey.steps !== undefined) {
+          Journey.note(journey, now() - job.startedAt, "no_slot", { detail: refused.message })
+        }
         if (refused.reason === "unavailable" && plan.aside.length > 0) {
           plan = { ...plan, targets: [] }
           continue
@@ -222,9 +261,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         // How long it will be is worth more than that a token was refused.
         return yield* failure === undefined || failure._tag === "Throttled" ? refused : failure
       }
-      yield* Scope.close(scope, Exit.void)
-      const now = clock.currentTimeMillisUnsafe()
-      const at = now - job.startedAt
+      const at = now()
       if (gone._tag === "Short") {
         if (catalog.current() !== job.offer) {
           // Meanwhile another offer holds, and the token may have gone with the old one.
@@ -235,16 +272,16 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
           continue
         }
         shortage = gone.why
-        Journey.note(journey, at, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
-        plan = setAside(plan, gone.provider, now + waitOf(shortage))
+        Journey.note(journey, at - job.startedAt, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
+        plan = setAside(plan, gone.provider, at + waitOf(shortage))
         continue
       }
       failure = gone.failed.failure
-      if (now >= job.deadline) return yield* new DeadlineExceeded({ timeout: job.timeout, detail: failure.message })
+      if (at >= job.deadline) return yield* new DeadlineExceeded({ timeout: job.timeout, detail: failure.message })
       const next = after(plan, gone.failed)
       if (next._tag === "GiveUp") return yield* failure
       if (next._tag === "Repeat") {
-        if (!budget.mayRepeat(now)) return yield* failure
+        if (!budget.mayRepeat(at)) return yield* failure
         yield* pause(job)
       }
       plan = next.plan
@@ -267,36 +304,36 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   return Gateway.of({
     statistics,
-    send: Effect.fnUntraced(function* (request) {
-      const offer = catalog.current()
-      const clock = yield* Clock.Clock
-      const startedAt = clock.currentTimeMillisUnsafe()
-      budget.asked(startedAt)
-      const timeout = request.timeout ?? usualTimeout
-      const deadline = startedAt + Duration.toMillis(timeout)
-      const journey = request.journey ?? Journey.make(false)
-      const ended =
-        journey.steps === undefined
-          ? () => Effect.void
-          : (outcome: string) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome })
-      const job: Job = {
-        request,
-        offer,
-        startedAt,
-        deadline,
-        timeout,
-        patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
-        hasAnother: false,
-        calledAt: startedAt,
-        tokens: reckonTokens(request.body),
-        journey,
-        ended
-      }
-      const targets = targetsOf(offer, request)
-      const served: Effect.Effect<Answer, GatewayFailure, Scope.Scope> =
-        targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
-      return yield* Effect.onExit(served, (exit) => ended(outcomeOf(exit)))
-    })
+    send: (request) =>
+      Effect.uninterruptibleMask((restore) => {
+        const offer = catalog.current()
+        const startedAt = now()
+        budget.asked(startedAt)
+        const timeout = request.timeout ?? usualTimeout
+        const journey = request.journey ?? Journey.make(false)
+        const targets = targetsOf(offer, request)
+        const job: Job = {
+          request,
+          offer,
+          startedAt,
+          deadline: startedAt + Duration.toMillis(timeout),
+          timeout,
+          patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
+          hasAnother: false,
+          calledAt: startedAt,
+          tokens: reckonTokens(request.body),
+          journey,
+          ended:
+            journey.steps === undefined
+              ? undefined
+              : (outcome) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome }),
+          restore
+        }
+        const served: Effect.Effect<Answer, GatewayFailure, Scope.Scope> =
+          targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
+        const { ended } = job
+        return ended === undefined ? served : Effect.onExit(served, (exit) => ended(outcomeOf(exit)))
+      })
   })
 })
 

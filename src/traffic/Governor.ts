@@ -3,7 +3,8 @@
  * place in its minute, taken together or not at all.
  */
 import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
-import type { Limits, Target } from "../domain/Provider.ts"
+import type { Limit, Limits, Target } from "../domain/Provider.ts"
+import type { Restore } from "../pool/TokenPool.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import { type Lessons, noLessons, type Past } from "./capacity.ts"
@@ -129,7 +130,10 @@ export class Governor extends Context.Service<
     readonly statistics: Effect.Effect<GovernorStatistics>
   }
 >()("weirgate/traffic/Governor") {
-  /** Learned limits and the last minute's calls are remembered by the store, but for the last second before a crash. */
+  /**
+   * Learned limits are remembered by the store, but for the last second before a crash; so are the last minute's calls, but for
+   * a hundredth of their limit.
+   */
   static readonly layerWith = (options: GovernorOptions = {}): Layer.Layer<Governor, StoreUnavailable, Store> =>
     Layer.effect(
       Governor,
@@ -138,8 +142,6 @@ export class Governor extends Context.Service<
 
   static readonly layer = Layer.suspend(() => Governor.layerWith())
 }
-
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface GovernorOptions {
   readonly queue?:
@@ -163,6 +165,11 @@ const lessons = {
 const linger = "100 millis"
 
 const minutes = { name: "governor-minutes", schema: Minutes.Minute }
+
+/** What a crash may make us forget of a minute: nothing of one of up to a hundred calls. */
+const forgettable = 0.01
+
+const shareOf = (spent: number, limit: Limit) => (typeof limit === "number" ? spent / limit : 0)
 
 const isCounted = ({ rpm, tpm }: Limits) => rpm !== "unlimited" || tpm !== "unlimited"
 
@@ -200,6 +207,20 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     wakeAt
   })
 
+  // By provider: the share of its minute that has left since it was stored.
+  const unstored = new Map<string, number>()
+  /** A call that has left is stored at once, or with the next few where that many are next to nothing of the minute. */
+  const remember = ({ capacity, name }: Dispatch.ProviderDesk, at: number, tokens: number) => {
+    const event = { at: Minutes.secondOf(at), calls: 1, tokens }
+    const { rpm } = capacity.allowed()
+    const { tpm } = capacity.limits()
+    const share = (unstored.get(name) ?? 0) + Math.max(shareOf(1, rpm), shareOf(tokens, tpm))
+    unstored.set(name, share < forgettable ? share : 0)
+    if (share < forgettable) sent.record(name, at, event)
+    // Should the store be away, it is kept and stored later.
+    else run(Effect.ignore(sent.commit(name, event)))
+  }
+
   const counted = { granted: 0, refused: 0, waitedMs: 0 }
   const metrics = Metrics.make(services)
 
@@ -229,9 +250,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       const { capacity } = provider
       const at = now()
       capacity.sent(grant, at)
-      if (isCounted(capacity.limits())) {
-        sent.record(provider.name, at, { at: Minutes.secondOf(at), calls: 1, tokens: grant.tokens.weight })
-      }
+      if (isCounted(capacity.limits())) remember(provider, at, grant.tokens.weight)
       // Those that wait for its minute know only now how long.
       if (provider.waiting > 0) dispatch.changed(provider, at)
     }

@@ -1,14 +1,14 @@
 /** One upstream call on one slot with one token, and how its end is told to all whom it concerns. */
-import { Cause, Clock, Duration, Effect, Exit, Metric, Scope } from "effect"
-import type { Redacted } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Metric, Result, Scope } from "effect"
+import type { Context, Redacted } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { outcomeOf } from "../pool/outcomeOf.ts"
-import type { Lease } from "../pool/TokenPool.ts"
+import type { HeldLease, Restore } from "../pool/TokenPool.ts"
 import type { Answer, Endpoint, ModelClient, RequestBody, StreamedAnswer } from "../upstream/ModelClient.ts"
 import { asStreamed } from "../upstream/openai/asStreamed.ts"
-import type { Slot, SlotOutcome } from "./Governor.ts"
+import type { HeldSlot, SlotOutcome } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import type { Failed } from "./plan.ts"
 import { QuotaWatch } from "./QuotaWatch.ts"
@@ -29,18 +29,28 @@ export interface Job {
   readonly deadline: number
   /** Whether another target is left: then a silent one does not get all the time there is. */
   readonly hasAnother: boolean
-  /** Told once an answer that was streamed has ended, well or not. */
-  readonly ended: (outcome: string) => Effect.Effect<void>
+  /** Told once an answer that was streamed has ended, well or not; absent when nobody asked to have it explained. */
+  readonly ended: ((outcome: string) => Effect.Effect<void>) | undefined
+  readonly restore: Restore
 }
 
-/** What the attempt is made with; closing the scope gives all of it back. */
+/** What the attempt is made with. */
 export interface Held {
-  readonly slot: Slot
-  readonly lease: Lease
+  readonly slot: HeldSlot
+  readonly lease: HeldLease
   readonly provider: Provider
   readonly client: ModelClient
-  readonly scope: Scope.Closeable
+  /** The request's. */
+  readonly parent: Scope.Scope
+  /** Holds the lease, and what the call needs beside it; where there is none, the lease is given back by hand. */
+  readonly scope: Scope.Closeable | undefined
 }
+
+const giveBack = ({ lease, scope, slot }: Held): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    slot.release()
+    return scope === undefined ? lease.giveBack : Scope.close(scope, Exit.void)
+  })
 
 export type Attempted =
   | { readonly _tag: "Answered"; readonly answer: Answer }
@@ -49,6 +59,9 @@ export type Attempted =
 export const make = Effect.gen(function* () {
   const predictor = yield* Predictor
   const quotaWatch = yield* QuotaWatch
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const metrics = metricsIn(yield* Effect.context<never>())
   const counted = { succeeded: 0, failed: 0, latencyMs: 0 }
 
   /** Only Warp's tokens have a quota that is watched and predicted. */
@@ -61,39 +74,41 @@ export const make = Effect.gen(function* () {
     failure: CallFailure
   ) {
     counted.failed += 1
-    const now = yield* Clock.currentTimeMillis
-    Journey.note(job.journey, now - job.startedAt, "failed", {
+    const at = now()
+    Journey.note(job.journey, at - job.startedAt, "failed", {
       of: slot.target,
       ...Journey.tokenOf(lease.id),
       detail: failure.message
     })
-    slot.settle(slotOutcomeOf(failure, now >= job.deadline && now - job.calledAt < telling))
+    slot.settle(slotOutcomeOf(failure, at >= job.deadline && at - job.calledAt < telling))
     const outcome = outcomeOf(failure)
     yield* lease.report(outcome)
-    yield* Metric.update(countersOf(provider.name).failed(failure._tag), 1)
+    metrics.ended(provider.name, failure._tag)
     if (!isPredicted(provider)) return
     yield* predictor.observe({ provider: provider.name, kind: lease.kind, token: lease.id, outcome })
     if (failure._tag === "QuotaExhausted") yield* quotaWatch.refused({ id: lease.id, access })
   })
 
-  const succeeded = Effect.fnUntraced(function* (
+  const succeeded = (
     { lease, provider, slot }: Held,
     access: Redacted.Redacted,
     answer: Answer,
     latencyMs: number,
     reckoned?: number
-  ) {
+  ): Effect.Effect<void> => {
     counted.succeeded += 1
     counted.latencyMs += latencyMs
     const usage = answer._tag === "Whole" ? answer.usage : answer.usage()
     slot.settle({ _tag: "Served", tokens: usage === undefined ? reckoned : usage.prompt + usage.completion })
     const outcome = { _tag: "Succeeded", latencyMs } as const
-    yield* lease.report(outcome)
-    yield* Metric.update(countersOf(provider.name).served, 1)
-    if (!isPredicted(provider)) return
-    yield* predictor.observe({ provider: provider.name, kind: lease.kind, token: lease.id, outcome })
-    yield* quotaWatch.served({ id: lease.id, access })
-  })
+    metrics.ended(provider.name, "served")
+    const reported = lease.report(outcome)
+    if (!isPredicted(provider)) return reported
+    return reported.pipe(
+      Effect.andThen(predictor.observe({ provider: provider.name, kind: lease.kind, token: lease.id, outcome })),
+      Effect.andThen(quotaWatch.served({ id: lease.id, access }))
+    )
+  }
 
   /** Each further piece; at the end or at a failure everything is told and given back. */
   const pieces = (
@@ -101,7 +116,8 @@ export const make = Effect.gen(function* () {
     held: Held,
     access: Redacted.Redacted,
     answer: StreamedAnswer,
-    latencyMs: number
+    latencyMs: number,
+    back: Effect.Effect<void>
   ): StreamedAnswer => {
     let bytes = answer.first.length
     const end = (cause: Cause.Cause<CallFailure | Cause.Done>) => {
@@ -111,8 +127,8 @@ export const make = Effect.gen(function* () {
       const reckoned = Math.ceil(job.request.body.bytes.length / bytesPerToken + bytes / bytesPerEvent)
       const told = isDone ? succeeded(held, access, answer, latencyMs, reckoned) : failed(job, held, access, failure)
       return told.pipe(
-        Effect.andThen(Scope.close(held.scope, Exit.void)),
-        Effect.andThen(job.ended(isDone ? "answered" : failure.message)),
+        Effect.andThen(back),
+        Effect.andThen(job.ended?.(isDone ? "answered" : failure.message) ?? Effect.void),
         Effect.uninterruptible
       )
     }
@@ -123,24 +139,17 @@ export const make = Effect.gen(function* () {
     return { ...answer, next: Effect.onError(next, end) }
   }
 
-  const attempt = Effect.fnUntraced(function* (job: Job, held: Held) {
-    const { client, lease, provider, slot } = held
-    const { journey, request } = job
-    const clock = yield* Clock.Clock
-    const since = () => clock.currentTimeMillisUnsafe() - job.startedAt
-    journey.token = lease.id
-    Journey.note(journey, since(), "token", { of: slot.target, ...Journey.tokenOf(lease.id) })
-    let hasLeft = false
-    const sent = () => {
-      if (hasLeft) return
-      hasLeft = true
-      slot.sent()
-      Journey.note(journey, since(), "sent", { of: slot.target })
-    }
-    const call = (access: Redacted.Redacted) =>
-      Effect.suspend(() => {
-        journey.attempts++
-        const answering = client.call({
+  const call = (
+    job: Job,
+    { client, lease, parent, provider, scope, slot }: Held,
+    access: Redacted.Redacted,
+    sent: () => void
+  ) =>
+    Effect.suspend(() => {
+      const { request } = job
+      job.journey.attempts++
+      const answering = Scope.provide(
+        client.call({
           endpoint: request.endpoint,
           body: request.body,
           model: slot.target.model,
@@ -150,60 +159,71 @@ export const make = Effect.gen(function* () {
           timeouts: timeoutsOf(provider, job),
           deadline: job.deadline,
           sent
+        }),
+        scope ?? parent
+      )
+      return request.stream ? Effect.flatMap(answering, (answer) => asWanted(job, provider, answer)) : answering
+    })
+
+  /** A secret that is not accepted is renewed once, where that can be done. */
+  const callRenewing = (job: Job, held: Held, sent: () => void, renewed: (access: Redacted.Redacted) => void) =>
+    Effect.catchTag(call(job, held, held.lease.access, sent), "AccessRejected", (rejected) =>
+      held.lease.renew.pipe(
+        Effect.mapError(() => rejected),
+        Effect.flatMap((access) => {
+          renewed(access)
+          return call(job, held, access, sent)
         })
-        return request.stream ? Effect.flatMap(answering, asWanted) : answering
-      })
-
-    /** The client wants a stream, whatever this upstream can do. */
-    const asWanted = (answer: Answer) => {
-      if (answer._tag === "Streamed") return Effect.succeed(answer)
-      const includeUsage = wantsUsage(request.body)
-      const streamed = asStreamed(request.endpoint, answer, { includeUsage, provider: provider.name })
-      return streamed === undefined
-        ? Effect.fail(
-            new UpstreamUnavailable({ provider: provider.name, reason: "malformed", detail: "it is no stream" })
-          )
-        : Effect.succeed(streamed)
-    }
-
-    let { access } = lease
-    const calledAt = clock.currentTimeMillisUnsafe()
-    job.calledAt = calledAt
-    const answered = yield* call(access).pipe(
-      Effect.catchTag("AccessRejected", (rejected) =>
-        lease.renew.pipe(
-          Effect.mapError(() => rejected),
-          Effect.tap((renewed) => {
-            access = renewed
-            Journey.note(journey, since(), "renewed", { ...Journey.tokenOf(lease.id) })
-            return Effect.void
-          }),
-          Effect.flatMap(call)
-        )
-      ),
-      Effect.result
+      )
     )
-    if (answered._tag === "Failure") {
-      const { failure } = answered
-      yield* failed(job, held, access, failure)
-      return {
-        _tag: "Failed",
-        failed: { target: slot.target, token: lease.id, failure, sent: hasLeft }
-      } satisfies Attempted
+
+  /** To be made where nothing interrupts; gives back what it holds, but for an answer that is streamed. */
+  const attempt = Effect.fnUntraced(function* (job: Job, held: Held) {
+    const { lease, slot } = held
+    const { journey } = job
+    journey.token = lease.id
+    const isExplained = journey.steps !== undefined
+    const since = () => now() - job.startedAt
+    if (isExplained) Journey.note(journey, since(), "token", { of: slot.target, ...Journey.tokenOf(lease.id) })
+    let { access } = lease
+    let hasLeft = false
+    const calledAt = now()
+    job.calledAt = calledAt
+    const sent = () => {
+      if (hasLeft) return
+      hasLeft = true
+      slot.sent()
+      if (isExplained) Journey.note(journey, since(), "sent", { of: slot.target })
     }
-    const latencyMs = clock.currentTimeMillisUnsafe() - calledAt
-    yield* Metric.update(firstEvent, latencyMs)
-    Journey.note(journey, since(), "answered", { of: slot.target, took: latencyMs })
-    const answer = answered.success
+    const called = callRenewing(job, held, sent, (renewed) => {
+      access = renewed
+      Journey.note(journey, since(), "renewed", { ...Journey.tokenOf(lease.id) })
+    })
+    const answered = yield* Effect.exit(job.restore(called))
+    const latencyMs = now() - calledAt
+    if (answered._tag === "Failure") {
+      const found = Cause.findError(answered.cause)
+      if (Result.isSuccess(found)) yield* failed(job, held, access, found.success)
+      yield* giveBack(held)
+      if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)
+      const failure = found.success
+      const gone = { target: slot.target, token: lease.id, failure, sent: hasLeft }
+      return { _tag: "Failed", failed: gone } satisfies Attempted
+    }
+    metrics.firstEvent(latencyMs)
+    if (isExplained) Journey.note(journey, since(), "answered", { of: slot.target, took: latencyMs })
+    const answer = answered.value
     if (answer._tag === "Whole") {
       yield* succeeded(held, access, answer, latencyMs)
-      yield* Scope.close(held.scope, Exit.void)
+      yield* giveBack(held)
       return { _tag: "Answered", answer } satisfies Attempted
     }
     slot.answering()
+    const back = once(giveBack(held))
+    yield* Scope.addFinalizer(held.parent, back)
     // Written over by how the answer ends, if it does.
-    if (journey.steps !== undefined) yield* Scope.addFinalizer(held.scope, job.ended("the client left"))
-    return { _tag: "Answered", answer: pieces(job, held, access, answer, latencyMs) } satisfies Attempted
+    if (job.ended !== undefined) yield* Scope.addFinalizer(held.parent, job.ended("the client left"))
+    return { _tag: "Answered", answer: pieces(job, held, access, answer, latencyMs, back) } satisfies Attempted
   })
 
   const statistics = Effect.sync(() => ({
@@ -214,6 +234,26 @@ export const make = Effect.gen(function* () {
 
   return { attempt, statistics }
 })
+
+/** The client wants a stream, whatever this upstream can do. */
+const asWanted = ({ request }: Job, { name }: Provider, answer: Answer) => {
+  if (answer._tag === "Streamed") return Effect.succeed(answer)
+  const includeUsage = wantsUsage(request.body)
+  const streamed = asStreamed(request.endpoint, answer, { includeUsage, provider: name })
+  return streamed === undefined
+    ? Effect.fail(new UpstreamUnavailable({ provider: name, reason: "malformed", detail: "it is no stream" }))
+    : Effect.succeed(streamed)
+}
+
+/** The same, but done only the first time. */
+const once = (effect: Effect.Effect<void>): Effect.Effect<void> => {
+  let isDone = false
+  return Effect.suspend(() => {
+    if (isDone) return Effect.void
+    isDone = true
+    return effect
+  })
+}
 
 const wantsUsage = ({ json }: RequestBody): boolean => {
   const options = json["stream_options"]
@@ -253,11 +293,6 @@ const slotOutcomeOf = (failure: CallFailure, isOurDeadline: boolean): SlotOutcom
   }
 }
 
-interface Counters {
-  readonly served: Metric.Counter<number>
-  readonly failed: (tag: CallFailure["_tag"]) => Metric.Counter<number>
-}
-
 const calls = Metric.counter("weirgate_attempts_total", {
   description: "Upstream calls of model requests, by provider and by how they ended",
   incremental: true
@@ -267,21 +302,20 @@ const firstEvent = Metric.histogram("weirgate_first_event_ms", {
   boundaries: [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000]
 })
 
-/** One set for each provider that was ever configured. */
-const counters = new Map<string, Counters>()
-
-const countersOf = (provider: string): Counters => {
-  const known = counters.get(provider)
-  if (known !== undefined) return known
-  const failures = new Map<string, Metric.Counter<number>>()
-  const made: Counters = {
-    served: Metric.withAttributes(calls, { provider, outcome: "served" }),
-    failed: (outcome) => {
-      const counter = failures.get(outcome) ?? Metric.withAttributes(calls, { provider, outcome })
-      failures.set(outcome, counter)
-      return counter
-    }
+/** `context` holds the registry. */
+const metricsIn = (context: Context.Context<never>) => {
+  // One for each provider that was ever configured and for each way to end, of which there are few.
+  const counters = new Map<string, Map<string, Metric.Counter<number>>>()
+  const counterOf = (provider: string, outcome: string) => {
+    const ofProvider = counters.get(provider) ?? new Map<string, Metric.Counter<number>>()
+    counters.set(provider, ofProvider)
+    const counter = ofProvider.get(outcome) ?? Metric.withAttributes(calls, { provider, outcome })
+    ofProvider.set(outcome, counter)
+    return counter
   }
-  counters.set(provider, made)
-  return made
+  return {
+    ended: (provider: string, outcome: "served" | CallFailure["_tag"]) =>
+      counterOf(provider, outcome).updateUnsafe(1, context),
+    firstEvent: (milliseconds: number) => firstEvent.updateUnsafe(milliseconds, context)
+  }
 }

@@ -4,7 +4,7 @@ import { Acquisition, type AcquisitionDenied } from "../acquisition/Acquisition.
 import { Throttled, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Provider } from "../domain/Provider.ts"
 import type { TokenId } from "../domain/Token.ts"
-import { type NoTokenUsable, TokenPool } from "../pool/TokenPool.ts"
+import { type HeldLease, type NoTokenUsable, type Restore, TokenPool } from "../pool/TokenPool.ts"
 import { StoreUnavailable } from "../store/Store.ts"
 
 /** No token can serve the request now and none may be acquired. Absent `retryAfter`: it needs a person. */
@@ -21,16 +21,24 @@ export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
 /** Why a provider has no token for a request. */
 export type Shortage = NoCapacity | Throttled | UpstreamUnavailable | StoreUnavailable
 
-/** Takes the pool once. Lending waits for a renewal, and at Warp for an acquisition; the lease is held by the scope. */
+/**
+ * Takes the pool once. To be asked for where nothing interrupts, with `restore` for what it waits for: a look into the store, a
+ * renewal, and at Warp an acquisition.
+ */
 export const make = Effect.gen(function* () {
   const pool = yield* TokenPool
   const acquisition = yield* Acquisition
 
-  const acquire = Effect.fnUntraced(function* (none: NoTokenUsable, exclude: ReadonlySet<TokenId>, caller: string) {
+  const acquire = Effect.fnUntraced(function* (
+    none: NoTokenUsable,
+    exclude: ReadonlySet<TokenId>,
+    caller: string,
+    restore: Restore
+  ) {
     const { provider } = none
-    const asked = yield* Effect.result(acquisition.request({ provider, errorContext: none.message, caller }))
+    const asked = yield* Effect.result(restore(acquisition.request({ provider, errorContext: none.message, caller })))
     // Also after a denial: one that says that a token is usable ends in using it.
-    return yield* Effect.catchTag(pool.lease({ provider, exclude }), "NoTokenUsable", (still) =>
+    return yield* Effect.catchTag(pool.borrow({ provider, exclude }, restore), "NoTokenUsable", (still) =>
       Effect.fail(
         asked._tag === "Failure" ? shortOf(still, asked.failure) : noCapacity(still, still.reason, still.retryAfter)
       )
@@ -41,7 +49,8 @@ export const make = Effect.gen(function* () {
     none: NoTokenUsable,
     kind: Provider["kind"],
     exclude: ReadonlySet<TokenId>,
-    caller: string
+    caller: string,
+    restore: Restore
   ) {
     const { awaitsRenewal, provider, retryAfter } = none
     // More tokens do not help against a limit above them.
@@ -53,12 +62,17 @@ export const make = Effect.gen(function* () {
       return yield* new UpstreamUnavailable({ provider, reason: "connection", detail })
     }
     if (kind !== "warp") return yield* noCapacity(none, none.reason, retryAfter)
-    return yield* acquire(none, exclude, caller)
+    return yield* acquire(none, exclude, caller, restore)
   })
 
-  return ({ kind, name }: Provider, exclude: ReadonlySet<TokenId>, caller: string) =>
-    Effect.catchTag(pool.lease({ provider: name, exclude }), "NoTokenUsable", (none) =>
-      short(none, kind, exclude, caller)
+  return (
+    { kind, name }: Provider,
+    exclude: ReadonlySet<TokenId>,
+    caller: string,
+    restore: Restore
+  ): Effect.Effect<HeldLease, Shortage> =>
+    Effect.catchTag(pool.borrow({ provider: name, exclude }, restore), "NoTokenUsable", (none) =>
+      short(none, kind, exclude, caller, restore)
     )
 })
 
