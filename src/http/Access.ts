@@ -27,48 +27,62 @@ const nobody: Client = { name: local, priority: undefined, timeout: undefined }
 export class Access extends HttpApiMiddleware.Service<Access, { provides: Caller }>()("weirgate/http/Access", {
   security: { bearer: HttpApiSecurity.bearer }
 }) {
-  /**
-   * Keys are compared in constant time over their digests. The nth of `clients`, which is asked for each request and so may
-   * change, holds the nth key; one who is not among them is called `key-n`.
-   */
-  static readonly layerKeys = (
-    keys: ReadonlyArray<Redacted.Redacted>,
-    clients: () => ReadonlyArray<Client> = () => []
-  ) =>
-    Layer.sync(Access, () => {
-      const known = keys.map(digestOf)
-      const unnamed = keys.map((_, i): Client => ({ ...nobody, name: `key-${i + 1}` }))
-      const identify = (credential: Redacted.Redacted): Client | undefined => {
-        if (known.length === 0) return nobody
-        const shown = digestOf(credential)
-        // Every key is compared, so that the time taken tells nothing of which one matched.
-        const matches = known.map((key) => timingSafeEqual(key, shown))
-        const holder = matches.indexOf(true)
-        return clients()[holder] ?? unnamed[holder]
-      }
-      return Access.of({
+  static readonly layerFor = (holderOf: HolderOf) =>
+    Layer.succeed(
+      Access,
+      Access.of({
         bearer: (handler, { credential }) =>
           Effect.suspend(() => {
-            const client = identify(credential)
+            const client = holderOf(Redacted.value(credential))
             return client === undefined
               ? Effect.succeed(errorResponse(new Unauthorized()))
               : Effect.provideService(handler, Caller, client)
           })
       })
-    })
+    )
+}
+
+/** Whose the key is; nobody's when it is none of those that are known. Without keys, everyone is `local`. */
+export type HolderOf = (key: string) => Client | undefined
+
+/**
+ * Keys are compared in constant time over their digests. The nth of `clients`, which is asked for each request and so may
+ * change, holds the nth key; one who is not among them is called `key-n`.
+ */
+export const holders = (
+  keys: ReadonlyArray<Redacted.Redacted>,
+  clients: () => ReadonlyArray<Client> = () => []
+): HolderOf => {
+  const known = keys.map((key) => digestOf(Redacted.value(key)))
+  const unnamed = keys.map((_, i): Client => ({ ...nobody, name: `key-${i + 1}` }))
+  return (key) => {
+    if (known.length === 0) return nobody
+    const shown = digestOf(key)
+    // Every key is compared, so that the time taken tells nothing of which one matched.
+    const matches = known.map((each) => timingSafeEqual(each, shown))
+    const holder = matches.indexOf(true)
+    return clients()[holder] ?? unnamed[holder]
+  }
 }
 
 /** By Node's own hash, which is made at once: WebCrypto's would be a turn of the event loop for each request. */
-const digestOf = (key: Redacted.Redacted) => hash("sha256", Redacted.value(key), "buffer")
+const digestOf = (key: string) => hash("sha256", key, "buffer")
+
+const bearer = /^bearer +(\S+) *$/i
+
+/** The key of an `Authorization` header; empty when it holds none. */
+export const keyOf = (authorization: string | undefined): string => bearer.exec(authorization ?? "")?.[1] ?? ""
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
+
+export const isLocalHost = (host: string | undefined): boolean => localHost.test(host ?? "")
 
 /** An open server must not answer a web page that has had its own name resolved to this machine. */
 export const refuseForeignHosts = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    localHost.test(request.headers["host"] ?? "") ? handler : Effect.succeed(errorResponse(new ForeignHost()))
+    isLocalHost(request.headers["host"]) ? handler : Effect.succeed(errorResponse(new ForeignHost()))
   )
 
 export const isLoopback = (host: string) =>

@@ -57,7 +57,7 @@ const passedThrough = <const Name extends string, const Path extends `/${string}
     error: failures
   }).annotate(OpenApi.Summary, summary)
 
-class Models extends HttpApiGroup.make("models")
+class Calls extends HttpApiGroup.make("calls")
   .add(
     HttpApiEndpoint.post("complete", "/v1/chat/completions", {
       payload: ChatRequest,
@@ -77,6 +77,9 @@ class Models extends HttpApiGroup.make("models")
   .add(passedThrough("completions", "/v1/completions", "Completion of a prompt, for providers that have it"))
   .add(passedThrough("embeddings", "/v1/embeddings", "Embeddings, for providers that have them"))
   .add(passedThrough("responses", "/v1/responses", "OpenAI's Responses, for providers that have them"))
+  .middleware(Access) {}
+
+class Models extends HttpApiGroup.make("models")
   .add(
     HttpApiEndpoint.get("list", "/v1/models", { success: ModelList }).annotate(
       OpenApi.Summary,
@@ -114,10 +117,13 @@ class Probes extends HttpApiGroup.make("probes")
     }).annotate(OpenApi.Summary, "Can it serve? 503 when its store cannot be reached")
   ) {}
 
+/** What the router serves. */
+export class Routed extends HttpApi.make("weirgate").add(Models).add(Admin).add(Probes) {}
+
+/** All of it: with the calls of models, which `ModelServer` answers. */
 export class Api extends HttpApi.make("weirgate")
-  .add(Models)
-  .add(Admin)
-  .add(Probes)
+  .add(Calls)
+  .addHttpApi(Routed)
   .annotate(OpenApi.Title, "Weirgate")
   .annotate(OpenApi.Version, version)
   .annotate(

@@ -77,15 +77,29 @@ export const brokenStreamBody = (failure: CallFailure | ShuttingDown) =>
       })
     : errorBody(failure)
 
+/** OpenAI's clients retry by themselves; beyond this wait a retry within the same call cannot help. */
+const longestClientRetry = Duration.seconds(60)
+
+/** An answer as it is written: its headers as name, value, name, value. */
+export interface WireAnswer {
+  readonly status: number
+  readonly headers: ReadonlyArray<string>
+  readonly body: string | Uint8Array
+}
+
+export const wireAnswer = (failure: WireFailure): WireAnswer => answerOf(wireOf(failure))
+
 export const errorResponse = (failure: WireFailure) => respond(wireOf(failure))
 
 /** For what nobody foresaw: tells nothing of its inside. */
-export const defectResponse = respond({
+const defect: Wire = {
   status: 500,
   type: "server_error",
   code: "internal_error",
   message: "the server failed to handle the request"
-})
+}
+export const defectAnswer = answerOf(defect)
+export const defectResponse = respond(defect)
 
 export const defectBody = bodyOf({
   status: 500,
@@ -175,20 +189,25 @@ function bodyOf({ type, code, message, param = null }: Wire) {
   return { error: { message, type, param, code } }
 }
 
-/** OpenAI's clients retry by themselves; beyond this wait a retry within the same call cannot help. */
-const longestClientRetry = Duration.seconds(60)
+function headersOf({ retryAfter, status }: Wire): Record<string, string> {
+  return {
+    ...(retryAfter !== undefined && {
+      // Rounded up: a client that comes back at the second must not be refused again.
+      "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))),
+      ...(Duration.isGreaterThan(retryAfter, longestClientRetry) && { "x-should-retry": "false" })
+    }),
+    ...(status === 401 && { "www-authenticate": "Bearer" })
+  }
+}
 
 function respond(wire: Wire) {
-  const { retryAfter, status } = wire
-  return HttpServerResponse.jsonUnsafe(bodyOf(wire), {
-    status,
-    headers: {
-      ...(retryAfter !== undefined && {
-        // Rounded up: a client that comes back at the second must not be refused again.
-        "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))),
-        ...(Duration.isGreaterThan(retryAfter, longestClientRetry) && { "x-should-retry": "false" })
-      }),
-      ...(status === 401 && { "www-authenticate": "Bearer" })
-    }
-  })
+  return HttpServerResponse.jsonUnsafe(bodyOf(wire), { status: wire.status, headers: headersOf(wire) })
+}
+
+function answerOf(wire: Wire): WireAnswer {
+  return {
+    status: wire.status,
+    headers: ["content-type", "application/json", ...Object.entries(headersOf(wire)).flat()],
+    body: JSON.stringify(bodyOf(wire))
+  }
 }

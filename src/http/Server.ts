@@ -2,7 +2,6 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Cause, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Redacted } from "effect"
-import { SecureRandom } from "effect/crypto"
 import {
   HttpIncomingMessage,
   HttpRouter,
@@ -11,7 +10,7 @@ import {
   HttpServerRequest,
   HttpServerResponse
 } from "effect/http"
-import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
+import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer, type Server as NodeServer } from "node:http"
 import { Store } from "../store/Store.ts"
@@ -19,11 +18,11 @@ import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { ModelClients } from "../traffic/ModelClients.ts"
 import { Traces } from "../traffic/Traces.ts"
-import { Access, Caller, type Client, isLoopback, local, refuseForeignHosts } from "./Access.ts"
-import { Api } from "./Api.ts"
+import { Access, Caller, type Client, holders, isLoopback, local, refuseForeignHosts } from "./Access.ts"
+import { Api, Routed } from "./Api.ts"
 import { Drain } from "./Drain.ts"
 import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
-import * as ModelRoutes from "./ModelRoutes.ts"
+import { ModelServer } from "./ModelServer.ts"
 import { listed } from "./models.ts"
 import { performance } from "./Performance.ts"
 
@@ -65,6 +64,17 @@ const listening = (server: NodeServer, { drain, host, port }: ServerOptions) =>
   // Those that are told to end must get that out.
   NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: Duration.sum(drain, goodbye) })
 
+/** Has the calls of models answered there, and leaves all others to those who listen already. */
+const inFront = (server: NodeServer, models: ModelServer["Service"]) => {
+  const others = server.listeners("request")
+  server.removeAllListeners("request")
+  server.on("request", (request, response) => {
+    const endpoint = models.takes(request)
+    if (endpoint !== undefined) return models.serve(endpoint, request, response)
+    for (const listener of others) listener.call(server, request, response)
+  })
+}
+
 /** A connection without a request must not hold up the end: neither one that has none now, nor one that will have none. */
 const closeIdle = (server: NodeServer) =>
   Effect.sync(() => {
@@ -89,10 +99,24 @@ export const layer = (options: ServerOptions) =>
       const server = createServer({ keepAliveTimeout, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 })
       const stop = Effect.map(Drain, ({ begin }) => Effect.andThen(begin, closeIdle(server)))
       // Built last, so released first: the wait begins when the server begins to stop.
-      return Layer.effectDiscard(Effect.flatMap(stop, (begin) => Effect.addFinalizer(() => begin))).pipe(
+      return Layer.effectDiscard(
+        Effect.gen(function* () {
+          inFront(server, yield* ModelServer)
+          const begin = yield* stop
+          yield* Effect.addFinalizer(() => begin)
+        })
+      ).pipe(
         Layer.provideMerge(HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true })),
         Layer.provideMerge(
           listening(server, options).pipe(Layer.catch(({ cause }) => Layer.unwrap(notListening(options, cause))))
+        ),
+        // Below the rest: released last, when there is nothing left to wait for.
+        Layer.provide(
+          ModelServer.layerWith({
+            holderOf: holders(options.apiKeys, options.clients),
+            isOpen: options.apiKeys.length === 0,
+            maxBodyBytes: options.maxBodyBytes
+          })
         ),
         Layer.provide(Drain.layerWith(options.drain))
       )
@@ -101,10 +125,11 @@ export const layer = (options: ServerOptions) =>
 
 const routes = (options: ServerOptions) =>
   Layer.mergeAll(
-    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+    HttpApiBuilder.layer(Routed).pipe(
       Layer.provide([models, admin, probes]),
-      Layer.provide(Access.layerKeys(options.apiKeys, options.clients))
+      Layer.provide(Access.layerFor(holders(options.apiKeys, options.clients)))
     ),
+    HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Api))),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("*", "/*", notFound),
@@ -129,20 +154,14 @@ const routes = (options: ServerOptions) =>
   )
 
 const models = HttpApiBuilder.group(
-  Api,
+  Routed,
   "models",
   Effect.fnUntraced(function* (handlers) {
-    const route = yield* ModelRoutes.make
     const catalog = yield* Catalog
     const governor = yield* Governor
     const clients = yield* ModelClients
     const services = yield* Effect.context<Effect.Services<typeof performance>>()
-    const chat = route("/chat/completions")
     return handlers
-      .handleRaw("complete", () => chat)
-      .handleRaw("completions", () => route("/completions"))
-      .handleRaw("embeddings", () => route("/embeddings"))
-      .handleRaw("responses", () => route("/responses"))
       .handle("list", () =>
         Effect.map(governor.providers, (standings) => listed(catalog.current(), standings, clients.of))
       )
@@ -154,10 +173,10 @@ const models = HttpApiBuilder.group(
         )
       )
   })
-).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+)
 
 const admin = HttpApiBuilder.group(
-  Api,
+  Routed,
   "admin",
   Effect.fnUntraced(function* (handlers) {
     const traces = yield* Traces
@@ -173,7 +192,7 @@ const admin = HttpApiBuilder.group(
 )
 
 const probes = HttpApiBuilder.group(
-  Api,
+  Routed,
   "probes",
   Effect.fnUntraced(function* (handlers) {
     const store = yield* Store

@@ -1,8 +1,8 @@
 /** Reads what steers a model request: parsed once, looked at by hand, and kept as the bytes that came. */
-import { Duration, Effect, Option, Schema } from "effect"
-import { HttpServerError, HttpServerRequest } from "effect/http"
+import { Duration, Option, Schema } from "effect"
+import type { IncomingHttpHeaders } from "node:http"
 import type { Endpoint, RequestBody } from "../upstream/ModelClient.ts"
-import { type Caller, local } from "./Access.ts"
+import { type Client, local } from "./Access.ts"
 import { BadRequest } from "./Errors.ts"
 
 export interface ModelRequest {
@@ -11,35 +11,21 @@ export interface ModelRequest {
   readonly stream: boolean
 }
 
-export const read = (
-  endpoint: Endpoint
-): Effect.Effect<ModelRequest, BadRequest, HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    if (!isJson.test(request.headers["content-type"] ?? "")) {
-      return Effect.fail(new BadRequest({ status: 415, param: null, reason: "the body must be application/json" }))
-    }
-    return request.arrayBuffer.pipe(
-      Effect.mapError(unread),
-      Effect.flatMap((buffer) => {
-        const bytes = new Uint8Array(buffer)
-        const json = parse(bytes)
-        if (json instanceof BadRequest) return Effect.fail(json)
-        const { model, stream } = json
-        const wrong = wrongIn(json, endpoint)
-        if (wrong !== undefined || typeof model !== "string") return Effect.fail(wrong ?? notObject)
-        return Effect.succeed({ body: { bytes, json }, model, stream: stream === true })
-      })
-    )
-  })
+export const read = (endpoint: Endpoint, bytes: Uint8Array): ModelRequest | BadRequest => {
+  const json = parse(bytes)
+  if (json instanceof BadRequest) return json
+  const { model, stream } = json
+  const wrong = wrongIn(json, endpoint)
+  if (wrong !== undefined || typeof model !== "string") return wrong ?? notObject
+  return { body: { bytes, json }, model, stream: stream === true }
+}
 
-const isJson = /^application\/([\w.-]+\+)?json\b/i
+const json = /^application\/([\w.-]+\+)?json\b/i
 
-const unread = (error: unknown) =>
-  HttpServerError.isHttpServerError(error) &&
-  error.reason._tag === "RequestParseError" &&
-  error.reason.reason === "BodyTooLarge"
-    ? new BadRequest({ status: 413, param: null, reason: "the body is larger than this server accepts" })
-    : notJson
+export const isJson = (contentType: string | undefined): boolean =>
+  contentType === "application/json" || json.test(contentType ?? "")
+
+export const notJsonType = new BadRequest({ status: 415, param: null, reason: "the body must be application/json" })
 
 const notJson = new BadRequest({ status: 400, param: null, reason: "the body is not valid JSON" })
 
@@ -95,26 +81,30 @@ export interface Treatment {
   readonly client: string
 }
 
-type RequestHeaders = Readonly<Record<string, string | undefined>>
+/** Of one that is sent twice, the first counts. */
+const headerOf = (headers: IncomingHttpHeaders, name: string): string | undefined => {
+  const value = headers[name]
+  return typeof value === "string" ? value : value?.[0]
+}
 
-export const wantsExplanation = (headers: RequestHeaders): boolean =>
-  /^(1|true|yes)$/i.test(headers["x-weirgate-explain"] ?? "")
+export const wantsExplanation = (headers: IncomingHttpHeaders): boolean =>
+  /^(1|true|yes)$/i.test(headerOf(headers, "x-weirgate-explain") ?? "")
 
 /**
  * What its headers say, within what its key may ask for. Without keys, all callers share this machine: then a header may tell
  * them apart, so that they are served in turns.
  */
-export const treatment = (headers: RequestHeaders, caller: Caller["Service"]): Treatment | BadRequest => {
-  const priority = headers["x-weirgate-priority"]
+export const treatment = (headers: IncomingHttpHeaders, caller: Client): Treatment | BadRequest => {
+  const priority = headerOf(headers, "x-weirgate-priority")
   if (priority !== undefined && !/^[0-9]$/.test(priority)) {
     return expectedHeader("x-weirgate-priority", "a digit from 0 to 9, 9 being the most urgent")
   }
-  const asked = headers["x-weirgate-timeout"]
+  const asked = headerOf(headers, "x-weirgate-timeout")
   const timeout = asked === undefined ? caller.timeout : durationOf(asked)
   if (asked !== undefined && timeout === undefined) {
     return expectedHeader("x-weirgate-timeout", `seconds, or a duration such as "30 seconds", of at most a day`)
   }
-  const named = headers["x-weirgate-client"]
+  const named = headerOf(headers, "x-weirgate-client")
   return {
     priority: priority === undefined ? caller.priority : Math.min(Number(priority), caller.priority ?? 9),
     timeout,

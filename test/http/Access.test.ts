@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { Access, Caller, type Client } from "../../src/http/Access.ts"
+import { Access, Caller, type Client, holders } from "../../src/http/Access.ts"
 
 const Api = HttpApi.make("test").add(
   HttpApiGroup.make("who")
@@ -18,14 +18,14 @@ const asked = (client: Client) => ({
 const handlers = HttpApiBuilder.group(Api, "who", (group) => group.handle("am", () => Effect.map(Caller, asked)))
 
 /** A server with these keys: asked with one, it says who asks, or with which status it refuses. */
-const serverWith = (...access: Parameters<typeof Access.layerKeys>) =>
+const serverWith = (...access: Parameters<typeof holders>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() =>
         HttpRouter.toWebHandler(
           HttpApiBuilder.layer(Api).pipe(
             Layer.provide(handlers),
-            Layer.provide(Access.layerKeys(...access)),
+            Layer.provide(Access.layerFor(holders(...access))),
             Layer.provide(HttpServer.layerServices)
           ),
           { disableLogger: true }

@@ -1,0 +1,40 @@
+/** Writes a streamed answer as it comes, no faster than its client takes it. */
+import { Cause, Effect } from "effect"
+import type { ServerResponse } from "node:http"
+import type { CallFailure } from "../domain/Failure.ts"
+import type { StreamedAnswer } from "../upstream/ModelClient.ts"
+import { brokenStreamBody, defectBody, ShuttingDown } from "./Errors.ts"
+
+/**
+ * The headers are written already. A stream that breaks ends in an error event and without `[DONE]`: it must not look like a
+ * whole answer.
+ */
+export const writeStream = (
+  response: ServerResponse,
+  answer: StreamedAnswer,
+  isShuttingDown: () => boolean
+): Effect.Effect<void> => {
+  const written = (bytes: Uint8Array) => (response.write(bytes) ? Effect.void : taken(response))
+  const piece = Effect.flatMap(answer.next, written)
+  const all = Effect.andThen(written(answer.first), Effect.forever(piece))
+  const end = (cause: Cause.Cause<CallFailure | Cause.Done>) => {
+    const failure = cause.reasons.find(Cause.isFailReason)?.error
+    if (failure !== undefined && Cause.isDone(failure)) return Effect.sync(() => void response.end())
+    const body = failure === undefined ? defectBody : brokenStreamBody(isShuttingDown() ? new ShuttingDown() : failure)
+    const told = Effect.sync(() => void response.end(`data: ${JSON.stringify(body)}\n\n`))
+    if (failure !== undefined) return told
+    return Effect.andThen(
+      Effect.logError("a stream broke", Cause.pretty(cause)).pipe(Effect.annotateLogs({ service: "Http" })),
+      told
+    )
+  }
+  return Effect.catchCause(all, (cause) => (Cause.hasInterrupts(cause) ? Effect.interrupt : end(cause)))
+}
+
+/** Waits until the client has taken what was written. */
+const taken = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const go = () => resume(Effect.void)
+    response.once("drain", go)
+    return Effect.sync(() => response.off("drain", go))
+  })
