@@ -33,17 +33,20 @@ export class Access extends HttpApiMiddleware.Service<Access, { provides: Caller
       Access.of({
         bearer: (handler, { credential }) =>
           Effect.suspend(() => {
-            const client = holderOf(Redacted.value(credential))
-            return client === undefined
+            const holder = holderOf(Redacted.value(credential))
+            return holder === undefined
               ? Effect.succeed(errorResponse(new Unauthorized()))
-              : Effect.provideService(handler, Caller, client)
+              : Effect.provideService(handler, Caller, holder())
           })
       })
     )
 }
 
+/** What is known of a key's holder by now. */
+export type Holder = () => Client
+
 /** Whose the key is; nobody's when it is none of those that are known. Without keys, everyone is `local`. */
-export type HolderOf = (key: string) => Client | undefined
+export type HolderOf = (key: string) => Holder | undefined
 
 /**
  * Keys are compared in constant time over their digests. The nth of `clients`, which is asked for each request and so may
@@ -54,14 +57,30 @@ export const holders = (
   clients: () => ReadonlyArray<Client> = () => []
 ): HolderOf => {
   const known = keys.map((key) => digestOf(Redacted.value(key)))
-  const unnamed = keys.map((_, i): Client => ({ ...nobody, name: `key-${i + 1}` }))
+  const all = keys.map((_, i): Holder => {
+    const unnamed: Client = { ...nobody, name: `key-${i + 1}` }
+    return () => clients()[i] ?? unnamed
+  })
   return (key) => {
-    if (known.length === 0) return nobody
+    if (known.length === 0) return everyone
     const shown = digestOf(key)
     // Every key is compared, so that the time taken tells nothing of which one matched.
     const matches = known.map((each) => timingSafeEqual(each, shown))
-    const holder = matches.indexOf(true)
-    return clients()[holder] ?? unnamed[holder]
+    return all[matches.indexOf(true)]
+  }
+}
+
+const everyone: Holder = () => nobody
+
+/** The same for the requests of one connection, which mostly show the same key: it is looked for once. */
+export const remembering = (holderOf: HolderOf) => {
+  const shown = new WeakMap<object, { readonly authorization: string | undefined; readonly holder: Holder }>()
+  return (authorization: string | undefined, connection: object): Holder | undefined => {
+    const last = shown.get(connection)
+    if (last !== undefined && last.authorization === authorization) return last.holder
+    const holder = holderOf(keyOf(authorization))
+    if (holder !== undefined) shown.set(connection, { authorization, holder })
+    return holder
   }
 }
 

@@ -7,7 +7,7 @@ import { SecureRandom } from "effect/crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Gateway } from "../traffic/Gateway.ts"
 import { type Endpoint, endpoints } from "../upstream/ModelClient.ts"
-import type { HolderOf } from "./Access.ts"
+import { type HolderOf, remembering } from "./Access.ts"
 import { Drain } from "./Drain.ts"
 import { type Around, ModelExchange } from "./modelExchange.ts"
 
@@ -42,6 +42,7 @@ export class ModelServer extends Context.Service<
         let ordinal = 0
         const around: Around = {
           ...options,
+          holderOf: remembering(options.holderOf),
           gateway: yield* Gateway,
           drain,
           fork: Effect.runForkWith(yield* Effect.context<never>()),

@@ -1,12 +1,12 @@
 /** One request for a model, from its headers to the end of its answer, on Node's own request and response. */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { nameOf } from "../domain/Provider.ts"
 import type { Gateway, GatewayFailure } from "../traffic/Gateway.ts"
 import * as Journey from "../traffic/journey.ts"
 import type { Answer, Endpoint, StreamedAnswer } from "../upstream/ModelClient.ts"
-import { type Client, type HolderOf, isLocalHost, keyOf } from "./Access.ts"
+import { type Client, type Holder, isLocalHost } from "./Access.ts"
 import { type Drain, type UnderWay } from "./Drain.ts"
 import {
   BadRequest,
@@ -23,7 +23,8 @@ import { writeStream } from "./streamedBody.ts"
 
 /** What all requests have in common. */
 export interface Around {
-  readonly holderOf: HolderOf
+  /** Whose the key is that an `Authorization` header shows, on which connection. */
+  readonly holderOf: (authorization: string | undefined, connection: object) => Holder | undefined
   readonly isOpen: boolean
   readonly maxBodyBytes: number
   readonly gateway: Gateway["Service"]
@@ -41,6 +42,8 @@ export class ModelExchange implements UnderWay {
   readonly #response: ServerResponse
   readonly #id: string
   readonly #journey: Journey.Journey
+  /** What the request holds: by hand, since most hold nothing, and then there is nothing to do for it. */
+  readonly #scope = Scope.makeUnsafe()
   #fiber: Fiber.Fiber<void, GatewayFailure> | undefined
   /** Ends the answer that is being streamed. */
   #cut: (() => void) | undefined
@@ -74,11 +77,11 @@ export class ModelExchange implements UnderWay {
   /** Who asks, as far as its headers tell, or why it is not let in. */
   #admitted(): Client | Unauthorized | ForeignHost | BadRequest {
     const { holderOf, isOpen } = this.#around
-    const { headers } = this.#request
+    const { headers, socket } = this.#request
     if (isOpen && !isLocalHost(headers.host)) return new ForeignHost()
-    const client = holderOf(keyOf(headers.authorization))
-    if (client === undefined) return new Unauthorized()
-    return ModelRequest.isJson(headers["content-type"]) ? client : ModelRequest.notJsonType
+    const holder = holderOf(headers.authorization, socket)
+    if (holder === undefined) return new Unauthorized()
+    return ModelRequest.isJson(headers["content-type"]) ? holder() : ModelRequest.notJsonType
   }
 
   #asked(client: Client, body: Uint8Array | BadRequest): void {
@@ -99,7 +102,8 @@ export class ModelExchange implements UnderWay {
       priority: wanted.priority,
       timeout: wanted.timeout
     })
-    this.#fiber = this.#around.fork(Effect.scoped(Effect.flatMap(answering, (answer) => this.#answer(answer))))
+    const answered = Effect.flatMap(answering, (answer) => this.#answer(answer))
+    this.#fiber = this.#around.fork(Scope.provide(answered, this.#scope))
     this.#fiber.addObserver((exit) => this.#ended(exit))
   }
 
@@ -118,14 +122,15 @@ export class ModelExchange implements UnderWay {
   }
 
   #ended(exit: Exit.Exit<void, GatewayFailure>): void {
-    this.#around.drain.underWay.delete(this)
+    const { drain, fork } = this.#around
+    drain.underWay.delete(this)
+    const closing = Scope.closeUnsafe(this.#scope, exit)
+    if (closing !== undefined) fork(closing)
     // One whose client has left, or which has been told that we go, has nobody to tell.
     if (Exit.isSuccess(exit) || this.#isOver || Cause.hasInterruptsOnly(exit.cause)) return
     const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
     if (failure !== undefined) return this.#refuse(failure)
-    this.#around.fork(
-      Effect.logError("a request broke", Cause.pretty(exit.cause)).pipe(Effect.annotateLogs({ service: "Http" }))
-    )
+    fork(Effect.logError("a request broke", Cause.pretty(exit.cause)).pipe(Effect.annotateLogs({ service: "Http" })))
     this.#write(defectAnswer)
   }
 

@@ -167,7 +167,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
       this.#partSoon()
     } else if (standing._tag === "Whole") {
       this.#over("ok")
-      this.#settleSoon(() => Effect.succeed(standing))
+      // All of it has been read, so there is nothing to wait for.
+      this.#isSettling = true
+      this.#settle(Effect.succeed(standing))
     } else {
       this.#failure = standing
       this.#over(standing._tag)
@@ -197,7 +199,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   #settleSoon(outcome: () => Effect.Effect<Answer, CallFailure>): void {
     if (this.#isSettling) return
     this.#isSettling = true
-    queueMicrotask(() => this.#settle(Effect.suspend(outcome)))
+    void soon.then(() => this.#settle(Effect.suspend(outcome)))
   }
 
   pass(bytes: Buffer): void {
@@ -265,5 +267,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   }
 }
 
+/** Not `queueMicrotask`: Node makes an asynchronous resource for each. */
+const soon = Promise.resolve()
 const givenUp = new Error("the call was given up")
 const ignored = () => undefined

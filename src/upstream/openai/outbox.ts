@@ -3,6 +3,9 @@ import { Cause, Effect } from "effect"
 import type { CallFailure } from "../../domain/Failure.ts"
 import { Gathered } from "./gathered.ts"
 
+/** Not `queueMicrotask`: Node makes an asynchronous resource for each. */
+const soon = Promise.resolve()
+
 type Taken = Effect.Effect<Uint8Array, CallFailure | Cause.Done>
 
 /** Unbounded by itself: who puts looks at `size`. */
@@ -66,7 +69,7 @@ export class Outbox {
   #wakeSoon(): void {
     if (this.#wake === undefined || this.#isWaking) return
     this.#isWaking = true
-    queueMicrotask(() => {
+    void soon.then(() => {
       this.#isWaking = false
       const resume = this.#wake
       this.#wake = undefined
