@@ -1,5 +1,6 @@
 /** Reads what steers a model request: parsed once, looked at by hand, and kept as the bytes that came. */
 import { Duration, Option, Schema } from "effect"
+import { isUtf8 } from "node:buffer"
 import type { IncomingHttpHeaders } from "node:http"
 import type { Endpoint, RequestBody } from "../upstream/ModelClient.ts"
 import { type Client, local } from "./Access.ts"
@@ -31,16 +32,18 @@ const notJson = new BadRequest({ status: 400, param: null, reason: "the body is 
 
 const notObject = new BadRequest({ status: 400, param: null, reason: "the body is not a JSON object" })
 
-const decoder = new TextDecoder("utf-8", { fatal: true })
-
 const parse = (bytes: Uint8Array): Record<string, unknown> | BadRequest => {
   try {
-    const json: unknown = JSON.parse(decoder.decode(bytes))
+    if (!isUtf8(bytes)) return notJson
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
+    const json: unknown = JSON.parse(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text)
     return isObject(json) ? json : notObject
   } catch {
     return notJson
   }
 }
+
+const byteOrderMark = 0xfeff
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
