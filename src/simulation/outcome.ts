@@ -33,7 +33,7 @@ export interface Outcome {
   readonly waits: ReadonlyArray<number>
   /** From being asked to the answer's end, of those answered, in milliseconds, ascending. */
   readonly latencies: ReadonlyArray<number>
-  /** The mean wait in milliseconds below which no scheduler could come on this trace with this capacity: its work as a fluid. */
+  /** The mean wait in milliseconds with an ideal dispatcher, that knows every limit and takes no time: how much of it is the trace's. */
   readonly leastMeanWaitMs: number
   readonly providers: ReadonlyArray<ProviderOutcome>
   /** At even intervals, in the order of time; at most 1,000. */

@@ -187,15 +187,18 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   const run = (effect: Effect.Effect<void>) =>
     Fiber.runIn(Effect.runForkWith(services)(effect.pipe(Effect.annotateLogs({ service: "Governor" }))), scope)
 
-  let timer: { readonly at: number; readonly fiber: Fiber.Fiber<void> } | undefined
+  let timer: { readonly at: number; fiber: Fiber.Fiber<void> | undefined } | undefined
   const wakeAt = (at: number) => {
     if (timer !== undefined && timer.at <= at) return
-    timer?.fiber.interruptUnsafe()
+    timer?.fiber?.interruptUnsafe()
+    // Known before it runs: one that is due now may ring at once, and set the next.
+    const next: NonNullable<typeof timer> = { at, fiber: undefined }
+    timer = next
     const ring = Effect.sync(() => {
-      timer = undefined
+      if (timer === next) timer = undefined
       dispatch.tick(now())
     })
-    timer = { at, fiber: run(Effect.delay(ring, Math.max(0, at - now()))) }
+    next.fiber = run(Effect.delay(ring, Math.max(0, at - now())))
   }
 
   const dispatch = Dispatch.make({

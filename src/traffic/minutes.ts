@@ -23,7 +23,7 @@ export const fold: Fold<Minute, Past> = (stored, now, event) => {
   const seconds = first === undefined || first.at > now - kept ? all : all.filter(({ at }) => at > now - kept)
   const last = seconds.at(-1)
   const both = last === undefined ? undefined : merged(last, event)
-  return { seconds: both === undefined ? [...seconds, event] : seconds.with(-1, both) }
+  return { seconds: both === undefined ? [...seconds, event] : [...seconds.slice(0, -1), both] }
 }
 
 /** The calls of one second as one. */
