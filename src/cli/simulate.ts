@@ -109,8 +109,8 @@ const scenarioFrom = Effect.fnUntraced(function* (
   providers: Parameters<typeof scenarioOf>[1]
 ) {
   const fs = yield* FileSystem.FileSystem
-  const parsed = parseScenario(file === undefined ? "{}" : yield* fs.readFileString(file))
-  const made = Result.isFailure(parsed) ? Result.fail(parsed.failure) : scenarioOf(parsed.success, providers)
+  const text = file === undefined ? "{}" : yield* fs.readFileString(file)
+  const made = Result.flatMap(parseScenario(text), (read) => scenarioOf(read, providers))
   return Result.isFailure(made)
     ? yield* new FileRefused({ file: file ?? "the scenario", problems: [made.failure] })
     : made.success
