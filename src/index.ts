@@ -28,6 +28,21 @@ export {
   type RateLimiterOptions,
   type Reservation
 } from "./acquisition/RateLimiter.ts"
+export { Answerer, type Asked, type Asking, type Treatment } from "./batch/Answerer.ts"
+export { BatchFileUnusable } from "./batch/answerFile.ts"
+export {
+  Batch,
+  type BatchCounts,
+  type BatchFailure,
+  type BatchFiles,
+  type BatchJob,
+  type BatchProgress,
+  type BatchSummary,
+  type RunningBatch
+} from "./batch/Batch.ts"
+export { FileLock, FileLocked } from "./batch/FileLock.ts"
+export type { Question } from "./batch/requestLine.ts"
+export * as ServerAnswerer from "./batch/serverAnswerer.ts"
 export * as Broker from "./Broker.ts"
 export { ChatEvent, ChatRequest, type Usage } from "./domain/Chat.ts"
 export * from "./domain/Failure.ts"

@@ -2,7 +2,7 @@
 /** The program: command line → layers → run. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, FileSystem, Layer, References } from "effect"
+import { Cause, Console, Effect, Exit, FileSystem, Layer, Option, References, Runtime, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { warpProvider } from "./domain/Provider.ts"
 import { Acquisition } from "./acquisition/Acquisition.ts"
@@ -28,6 +28,37 @@ const tokenCommand = <E, R>(verb: string, act: (name: string) => Effect.Effect<v
 
 // A server need not carry the scripted upstream and the virtual clock.
 const replaying = Effect.promise(() => import("./cli/replay.ts"))
+const batching = Effect.promise(() => import("./cli/batch.ts"))
+
+const batchFlags = {
+  file: Argument.String("file").pipe(Argument.withDescription("A request a line, in OpenAI's batch input format")),
+  out: Flag.String("out").pipe(Flag.withDescription("Where answers go. Default: FILE.output.jsonl"), Flag.optional),
+  errors: Flag.String("errors").pipe(
+    Flag.withDescription("Where failed requests go. Default: FILE.errors.jsonl"),
+    Flag.optional
+  ),
+  priority: Flag.Int("priority").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))),
+    Flag.withDescription("0 to 9, 9 goes first. Default: 0, so that people go first"),
+    Flag.withDefault(0)
+  ),
+  width: Flag.Int("width").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+    Flag.withDescription("The most requests at work or in line at once. Default: what the limits allow, at most 1000"),
+    Flag.optional
+  ),
+  giveUpAfter: Flag.String("give-up-after").pipe(
+    Flag.withSchema(Schema.DurationFromString),
+    Flag.withDescription('How long a request is tried. Default: "24 hours"'),
+    Flag.optional
+  ),
+  server: Flag.String("server").pipe(
+    Flag.withDescription("Send it through the server that runs there (its key in WEIRGATE_API_KEY)"),
+    Flag.optional
+  )
+}
+
+const simulating = Effect.promise(() => import("./cli/simulate.ts"))
 
 const commands = Command.make("weirgate").pipe(
   Command.withDescription("A quota-aware token broker and OpenAI-compatible gateway"),
@@ -77,13 +108,86 @@ const commands = Command.make("weirgate").pipe(
         ).pipe(Command.withDescription("Say all that is wrong with a file, or what it amounts to"))
       ])
     ),
+    Command.make(
+      "simulate",
+      {
+        trace: Flag.String("trace").pipe(
+          Flag.withDescription("CSV with the columns TIMESTAMP, ContextTokens and GeneratedTokens")
+        ),
+        config: Flag.String("config").pipe(Flag.withDescription("The configuration file of the server")),
+        speed: Flag.Finite("speed").pipe(
+          Flag.withDescription("How many times as fast as it was recorded (default 1)"),
+          Flag.optional
+        ),
+        load: Flag.Finite("load").pipe(
+          Flag.withDescription(
+            "Instead of a speed: the share of the capacity that is asked for on average, such as 0.8"
+          ),
+          Flag.optional
+        ),
+        peak: Flag.Finite("peak").pipe(
+          Flag.withDescription("Instead of a speed: the share of the capacity that the busiest minute asks for"),
+          Flag.optional
+        ),
+        model: Flag.String("model").pipe(
+          Flag.withDescription("The route that is asked for (default: the first of the configuration)"),
+          Flag.optional
+        ),
+        clients: Flag.Int("clients").pipe(
+          Flag.withDescription("From how many clients the requests come"),
+          Flag.withDefault(20)
+        ),
+        seed: Flag.String("seed").pipe(
+          Flag.withDescription("Everything that is left to chance follows from it"),
+          Flag.withDefault("weirgate")
+        ),
+        scenario: Flag.String("scenario").pipe(
+          Flag.withDescription("What the upstreams really bear, how long they take, and their faults (JSON)"),
+          Flag.optional
+        ),
+        report: Flag.String("report").pipe(Flag.withDescription("Write a page with plots there"), Flag.optional),
+        json: Flag.Boolean("json").pipe(Flag.withDescription("Print the outcome as JSON"), Flag.withDefault(false)),
+        check: Flag.Boolean("check").pipe(
+          Flag.withDescription("Fail when one of the five figures is missed"),
+          Flag.withDefault(false)
+        )
+      },
+      ({ load, model, peak, report, scenario, speed, ...rest }) =>
+        Effect.gen(function* () {
+          const { run } = yield* simulating
+          yield* run({
+            ...rest,
+            load: Option.getOrUndefined(load),
+            model: Option.getOrUndefined(model),
+            peak: Option.getOrUndefined(peak),
+            report: Option.getOrUndefined(report),
+            scenario: Option.getOrUndefined(scenario),
+            speed: Option.getOrUndefined(speed)
+          })
+        }).pipe(quiet)
+    ).pipe(
+      Command.withDescription("Replay recorded traffic through the real layers under virtual time: what would happen")
+    ),
     Command.make("replay", { file: Argument.String("file") }, ({ file }) =>
       Effect.gen(function* () {
         const { readDemands, replay, reportOf } = yield* replaying
         const csv = yield* FileSystem.FileSystem.use((fs) => fs.readFileString(file))
         yield* Console.log(reportOf(yield* replay(yield* readDemands(csv, file))))
       }).pipe(quiet)
-    ).pipe(Command.withDescription("Feed a list of timed demands (CSV) to the real layers under virtual time"))
+    ).pipe(Command.withDescription("Feed a list of timed demands (CSV) to the real layers under virtual time")),
+    Command.make("batch", batchFlags, ({ errors, file, giveUpAfter, out, priority, server, width }) =>
+      Effect.flatMap(batching, ({ batch }) =>
+        batch({
+          input: file,
+          output: Option.getOrUndefined(out),
+          errors: Option.getOrUndefined(errors),
+          priority,
+          width: Option.getOrUndefined(width),
+          giveUpAfter: Option.getOrUndefined(giveUpAfter),
+          server: Option.getOrUndefined(server)
+        })
+      ).pipe(quiet)
+    ).pipe(Command.withDescription("Get a file of requests done: each line answered once, over any interruption"))
   ])
 )
 
@@ -97,7 +201,12 @@ Command.run(commands, { version }).pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,
-    // Told to stop and stopped is a success.
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    // Told to stop and stopped is a success, unless the command has said that it is none.
+    teardown: (exit, onExit) =>
+      onExit(
+        Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)
+          ? Number(process.exitCode ?? 0)
+          : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+      )
   })
 )
