@@ -374,7 +374,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       }
       waiters.add(waiter)
       count(waiter, 1)
-      for (const site of sites) site.line.add(waiter)
+      for (const site of sites) site.line.add(waiter, now)
       wakeAt(asked.until)
       for (const desk of waiter.desks) changed(desk, now)
       return waiter

@@ -3,7 +3,13 @@ import { Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Limits, Target } from "../../src/domain/Provider.ts"
 import { Store } from "../../src/store/Store.ts"
-import { Governor, type GovernorOptions, type Slot, type SlotOutcome, type SlotRequest } from "../../src/traffic/Governor.ts"
+import {
+  Governor,
+  type GovernorOptions,
+  type Slot,
+  type SlotOutcome,
+  type SlotRequest
+} from "../../src/traffic/Governor.ts"
 
 const free: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
 const at = (provider: string, model = "m"): Target => ({ provider, model })

@@ -26,7 +26,7 @@ const served = (line: Line.Line<Line.Waiting>, turns: Line.Turns, now: number) =
 const lined = (...all: ReadonlyArray<Line.Waiting>) => {
   const turns = Line.turns()
   const line = Line.make(ageing, turns)
-  for (const each of all) line.add(each)
+  for (const each of all) line.add(each, each.since)
   return { line, turns }
 }
 
@@ -37,7 +37,7 @@ describe("a line", () => {
     assert.deepStrictEqual(served(line, turns, 3), [high, later, low])
   })
 
-  it("counts each five seconds of waiting as one priority more, so that nobody starves", () => {
+  it("counts each five seconds of waiting as one priority more, to half a second, so that nobody starves", () => {
     const [old, urgent] = [waiting("a", 0, 0), waiting("b", 9, 45_000)]
     const { line } = lined(old, urgent)
     assert.strictEqual(line.first(44_999), urgent)
@@ -72,7 +72,7 @@ describe("a line", () => {
     const { line } = lined(waiting("a", 9, 0))
     for (let i = 1; i <= 10_000; i++) {
       const left = waiting("a", 9, i)
-      line.add(left)
+      line.add(left, i)
       left.isOver = true
     }
     assert.isAtMost(line.size, 130)
@@ -95,13 +95,14 @@ describe("a line", () => {
       let all: Array<Line.Waiting> = []
       const lastServed = new Map<string, number>()
       let [now, ordinal, turn] = [0, 0, 0]
-      const urgencyOf = ({ priority, since }: Line.Waiting) => priority + Math.floor((now - since) / ageing)
+      const urgencyOf = ({ priority, since }: Line.Waiting) =>
+        priority + Math.floor(Math.max(0, now - (now % 500) - since) / ageing)
       for (const step of history) {
         if (step._tag === "Wait") now += step.ms
         else if (step._tag === "Come") {
           const one = waiting(`client-${step.client}`, step.priority, Math.max(0, now - step.earlier), ordinal++)
           all.push(one)
-          line.add(one)
+          line.add(one, now)
         } else if (step._tag === "Leave") {
           const [one] = all.splice(step.which % Math.max(1, all.length), 1)
           if (one !== undefined) one.isOver = true
