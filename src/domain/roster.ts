@@ -12,6 +12,10 @@ export interface Member {
 export class Roster<A extends Member> {
   readonly #members: Array<A> = []
 
+  get size(): number {
+    return this.#members.length
+  }
+
   add(member: A): void {
     if (!this.has(member)) member.place = this.#members.push(member) - 1
   }

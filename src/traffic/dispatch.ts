@@ -3,6 +3,7 @@
  * first in its line. Given the time, never takes it: whoever calls sees to it that `tick` is called at the time last asked for.
  */
 import type { Limits, Target } from "../domain/Provider.ts"
+import { type Member, Roster } from "../domain/roster.ts"
 import * as Capacity from "./capacity.ts"
 import * as Circuit from "./circuit.ts"
 import type { Skipped } from "./journey.ts"
@@ -37,7 +38,7 @@ export interface Granted {
 }
 
 /** A request in line. */
-export interface Waiter extends Line.Waiting {
+export interface Waiter extends Line.Waiting, Member {
   readonly asked: Asked
   readonly arrivedAt: number
   readonly sites: ReadonlyArray<Site>
@@ -110,8 +111,8 @@ const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "un
 
 export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
   const providers = new Map<string, ProviderDesk>()
-  // Insertion order is the order of arrival. At most `limit`.
-  const waiters = new Set<Waiter>()
+  // At most `limit`.
+  const waiters = new Roster<Waiter>()
   let ordinal = 0
 
   const deskOf = (name: string): ProviderDesk => {
@@ -277,12 +278,12 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   /** Those that wait for a target that has gone out of order, and for others that are, wait in vain. */
   const refuseHopeless = (site: Site, now: number) => {
     const left = new Set<ProviderDesk>()
-    for (const waiter of waiters) {
+    waiters.each((waiter) => {
       const down = waiter.sites.includes(site) ? unavailable(waiter.sites, now) : undefined
-      if (down === undefined) continue
+      if (down === undefined) return
       refuse(waiter, down)
       for (const desk of waiter.desks) left.add(desk)
-    }
+    })
     for (const desk of left) changed(desk, now)
   }
 
@@ -298,6 +299,20 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
     return timed + (opening === undefined ? byWork : 0)
   }
 
+  /** The least urgent; among equals, one of the client with the most in line, and of those who came last. */
+  const lastOf = (share: (client: string) => number, now: number): Waiter | undefined => {
+    const all: Array<Waiter> = []
+    waiters.each((waiter) => void all.push(waiter))
+    return all.reduce<Waiter | undefined>((last, waiter) => {
+      if (last === undefined) return waiter
+      const order =
+        Line.urgency(last, now, ageing) - Line.urgency(waiter, now, ageing) ||
+        share(waiter.client) - share(last.client) ||
+        waiter.ordinal - last.ordinal
+      return order > 0 ? waiter : last
+    }, undefined)
+  }
+
   /**
    * A full line gives the place of its least urgent to one who is more urgent; among equals, that of the client with the most in
    * it to one with fewer.
@@ -305,16 +320,10 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   const makeRoom = (asked: Asked, now: number): boolean => {
     if (waiters.size < limit) return true
     const inLine = new Map<string, number>()
-    for (const { client } of waiters) inLine.set(client, (inLine.get(client) ?? 0) + 1)
+    waiters.each(({ client }) => void inLine.set(client, (inLine.get(client) ?? 0) + 1))
     const share = (client: string) => inLine.get(client) ?? 0
-    let last: Waiter | undefined
-    let least = Number.POSITIVE_INFINITY
-    for (const waiter of waiters) {
-      const urgent = Line.urgency(waiter, now, ageing)
-      const isLast =
-        last === undefined || urgent < least || (urgent === least && share(waiter.client) >= share(last.client))
-      if (isLast) [last, least] = [waiter, urgent]
-    }
+    const last = lastOf(share, now)
+    const least = last === undefined ? Number.NEGATIVE_INFINITY : Line.urgency(last, now, ageing)
     if (last === undefined || least > asked.priority) return false
     if (least === asked.priority && share(last.client) <= share(asked.client) + 1) return false
     const detail = "it had to make room for one who is more urgent, or has fewer in line"
@@ -365,6 +374,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
         priority,
         since,
         ordinal: ordinal++,
+        place: -1,
         isOver: false,
         asked,
         arrivedAt: now,
@@ -412,7 +422,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       for (const desk of providers.values()) changed(desk, now)
       let until = Number.POSITIVE_INFINITY
       let haveLeft = false
-      for (const waiter of waiters) {
+      waiters.each((waiter) => {
         if (waiter.asked.until <= now) {
           const retryAfter = Math.max(
             soon,
@@ -423,7 +433,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
         } else {
           until = Math.min(until, waiter.asked.until)
         }
-      }
+      })
       // Who stood behind one that has left may be able to start.
       if (haveLeft) for (const desk of providers.values()) changed(desk, now)
       if (until < Number.POSITIVE_INFINITY) wakeAt(until)
