@@ -253,7 +253,8 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       const { capacity } = provider
       const at = now()
       capacity.sent(grant, at)
-      if (isCounted(capacity.limits())) remember(provider, at, grant.tokens.weight)
+      if (!isCounted(capacity.limits())) return
+      remember(provider, at, grant.tokens.weight)
       // Those that wait for its minute know only now how long.
       if (provider.waiting > 0) dispatch.changed(provider, at)
     }
@@ -279,7 +280,10 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
         outcome._tag === "Served"
           ? capacity.served(grant, at, outcome.tokens)
           : outcome._tag === "Throttled" && capacity.throttled(grant, at)
-      if (hasLearned) learned.record(provider.name, at, capacity.lessons())
+      if (hasLearned) {
+        learned.record(provider.name, at, capacity.lessons())
+        dispatch.changed(provider, at)
+      }
       if (outcome._tag === "Throttled" && outcome.retryAfter !== undefined) {
         dispatch.hold(provider.name, at + Duration.toMillis(outcome.retryAfter), at)
       }

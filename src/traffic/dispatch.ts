@@ -43,7 +43,7 @@ export interface Waiter extends Line.Waiting, Member {
   readonly arrivedAt: number
   readonly sites: ReadonlyArray<Site>
   /** Those of its sites, each once. */
-  readonly desks: ReadonlySet<ProviderDesk>
+  readonly desks: ReadonlyArray<ProviderDesk>
   readonly decided: (decision: Granted | Refusal) => void
 }
 
@@ -191,7 +191,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   const count = ({ desks, priority }: Waiter, by: 1 | -1) => {
     for (const desk of desks) {
       desk.waiting += by
-      desk.shares[priority] = (desk.shares[priority] ?? 0) + by / desks.size
+      desk.shares[priority] = (desk.shares[priority] ?? 0) + by / desks.length
     }
   }
 
@@ -202,6 +202,8 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
 
   /** The first of all lines of a provider that can start there now. */
   const nextOf = (provider: ProviderDesk, now: number): { site: Site; waiter: Waiter } | undefined => {
+    // Where not even the smallest could start, none need be found.
+    if (provider.capacity.opening(now, 0).at !== now) return undefined
     let best: { site: Site; waiter: Waiter } | undefined
     for (const site of provider.sites.values()) {
       if (site.line.size === 0 || site.circuit.room(now) < 1) continue
@@ -228,7 +230,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
 
   const changed = (provider: ProviderDesk, now: number) => {
     if (provider.waiting === 0) return
-    const left = new Set<ProviderDesk>()
+    let left: Set<ProviderDesk> | undefined
     while (provider.waiting > 0) {
       const next = nextOf(provider, now)
       if (next === undefined) break
@@ -236,11 +238,11 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       const site = preferred(waiter, next.site, now)
       drop(waiter)
       waiter.decided(grant(site, waiter.asked, waiter.arrivedAt, now))
-      for (const desk of waiter.desks) if (desk !== provider) left.add(desk)
+      for (const desk of waiter.desks) if (desk !== provider) left = (left ?? new Set()).add(desk)
     }
     if (provider.waiting > 0) wake(provider, now)
     // Who stood behind it in another line may be able to start there. Each grant leaves one waiter fewer, so it ends.
-    for (const desk of left) changed(desk, now)
+    if (left !== undefined) for (const desk of left) changed(desk, now)
   }
 
   /** The next time at which it may go on there by itself. */
@@ -379,7 +381,7 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
         asked,
         arrivedAt: now,
         sites,
-        desks: new Set(sites.map(({ provider }) => provider)),
+        desks: desksOf(sites),
         decided
       }
       waiters.add(waiter)
@@ -395,9 +397,11 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       for (const desk of waiter.desks) changed(desk, now)
     },
     end: ({ provider, site, ticket }, now, outcome, statedUntil) => {
+      const before = site.circuit.state()
       site.circuit.end(ticket, now, outcome, statedUntil)
       if (outcome === "failed") refuseHopeless(site, now)
-      changed(provider, now)
+      // Where all is in order and stays so, nothing becomes free before the slot is released.
+      if (before !== "closed" || site.circuit.state() !== "closed") changed(provider, now)
     },
     answering: ({ provider, site, ticket }, now) => {
       site.circuit.answering(ticket)
@@ -439,4 +443,11 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       if (until < Number.POSITIVE_INFINITY) wakeAt(until)
     }
   }
+}
+
+/** Each once. */
+const desksOf = (sites: ReadonlyArray<Site>): ReadonlyArray<ProviderDesk> => {
+  const desks: Array<ProviderDesk> = []
+  for (const { provider } of sites) if (!desks.includes(provider)) desks.push(provider)
+  return desks
 }
