@@ -1,7 +1,7 @@
 /** `weirgate simulate`: what would become of recorded traffic with this configuration. Asks no upstream. */
 import { Console, Duration, Effect, FileSystem, Redacted, Result } from "effect"
 import { configured } from "../config/configured.ts"
-import { parse } from "../config/SettingsFile.ts"
+import { parse, type SettingsFile } from "../config/SettingsFile.ts"
 import { mean, quantile } from "../simulation/figures.ts"
 import type { Figure, Outcome } from "../simulation/outcome.ts"
 import { htmlOf } from "../simulation/report.ts"
@@ -41,10 +41,8 @@ export const run = Effect.fnUntraced(function* (options: SimulateOptions) {
 
 const outcomeOf = Effect.fnUntraced(function* (options: SimulateOptions) {
   const fs = yield* FileSystem.FileSystem
-  const { providers, routes, traffic } = yield* configurationOf(
-    yield* fs.readFileString(options.config),
-    options.config
-  )
+  const { file, ...configuration } = yield* configurationOf(yield* fs.readFileString(options.config), options.config)
+  const { providers, routes, traffic } = configuration
   const scenario = yield* scenarioFrom(options.scenario, providers)
   const trace = yield* readTrace(yield* fs.readFileString(options.trace), options.trace)
   const model = options.model ?? routes[0]?.model
@@ -53,7 +51,7 @@ const outcomeOf = Effect.fnUntraced(function* (options: SimulateOptions) {
   }
   const pace = yield* paceOf(options)
   const outcome = yield* simulate({
-    broker: { providers, routes, traffic },
+    broker: { ...file, providers, routes, traffic },
     scenario,
     trace,
     name: options.trace.split(/[/\\]/).at(-1) ?? options.trace,
@@ -101,8 +99,11 @@ const configurationOf = (text: string, file: string) => {
   const made = configured(read.success, () => Redacted.make("simulated"))
   return made.problems.length > 0
     ? Effect.fail(new FileRefused({ file, problems: made.problems }))
-    : Effect.succeed(made.configured)
+    : Effect.succeed({ ...made.configured, file: brokerOf(read.success) })
 }
+
+/** What of it holds for the layers as it stands. */
+const brokerOf = ({ acquisition = {}, pool = {} }: SettingsFile) => ({ acquisition, pool })
 
 const scenarioFrom = Effect.fnUntraced(function* (
   file: string | undefined,
@@ -128,7 +129,7 @@ const textOf = ({ figures, latencies, leastMeanWaitMs, providers, requests, scen
     ),
     "",
     table(
-      ["provider", "calls", "served", "429", "failed", "limit in use while waiting", "waited for"],
+      ["provider", "calls", "served", "429", "failed", "limit in use while waiting *", "waited for"],
       providers.map(({ calls, failed, name, served, throttled, useWhileWaiting, waitingMs }) => [
         name,
         calls,
@@ -139,9 +140,10 @@ const textOf = ({ figures, latencies, leastMeanWaitMs, providers, requests, scen
         clockOf(waitingMs)
       ])
     ),
+    "* of the time in which it could be used: neither out of order nor without a usable key",
     "",
     `requests     ${requests.asked} asked, ${requests.answered} answered, ${requests.refused} refused, ${requests.failed} failed${reasonsOf(requests.reasons)}`,
-    `in line      mean ${seconds(mean(waits))} (an ideal dispatcher's: ${seconds(leastMeanWaitMs)}), half within ${seconds(quantile(waits, 0.5))}, 90 % within ${seconds(quantile(waits, 0.9))}, 99 % within ${seconds(quantile(waits, 0.99))}, longest ${seconds(waits.at(-1) ?? 0)}`,
+    `in line      mean ${seconds(mean(waits))} (an ideal dispatcher's${requests.refused > 0 ? ", which refuses nobody" : ""}: ${seconds(leastMeanWaitMs)}), half within ${seconds(quantile(waits, 0.5))}, 90 % within ${seconds(quantile(waits, 0.9))}, 99 % within ${seconds(quantile(waits, 0.99))}, longest ${seconds(waits.at(-1) ?? 0)}`,
     `answered in  half within ${seconds(quantile(latencies, 0.5))}, 99 % within ${seconds(quantile(latencies, 0.99))}`
   ].join("\n")
 
@@ -152,7 +154,9 @@ const reasonsOf = (reasons: Readonly<Record<string, number>>) => {
 
 const shown = ({ unit }: Figure, value: number) => (unit === "ms" ? seconds(value) : percent(value))
 const goalOf = (figure: Figure) => `${figure.bound === "below" ? "below" : "at least"} ${shown(figure, figure.goal)}`
-const percent = (share: number) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 2 : 1)} %`
+/** Rounded down near the whole: what is not all must not look like it. */
+const percent = (share: number) =>
+  share > 0.99 && share < 1 ? `${(Math.floor(share * 10_000) / 100).toFixed(2)} %` : `${(share * 100).toFixed(1)} %`
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(2)} s`
 const rounded = (value: number) => String(Math.round(value * 100) / 100)
 const clockOf = (ms: number) => Duration.format(Duration.seconds(Math.round(ms / 1_000)))

@@ -86,12 +86,16 @@ const clientOf = (
   const call = (call: ModelCall): Effect.Effect<WholeAnswer, CallFailure> =>
     Effect.suspend(() => {
       call.sent()
-      const patience = Duration.toMillis(call.timeouts.headers)
+      const patience = Math.min(Duration.toMillis(call.timeouts.headers), Duration.toMillis(call.timeouts.total))
       return Effect.clockWith((clock) =>
-        Effect.timeoutOrElse(arrive(call), {
-          duration: Math.max(0, Math.min(patience, call.deadline - clock.currentTimeMillisUnsafe())),
-          orElse: () => failed(counted, unavailable(name, "timeout"))
-        })
+        Effect.timeoutOrElse(
+          Effect.onInterrupt(arrive(call), () => Effect.sync(() => void counted.failed++)),
+          {
+            duration: Math.max(0, Math.min(patience, call.deadline - clock.currentTimeMillisUnsafe())),
+            // Counted when it was broken off.
+            orElse: () => Effect.fail(unavailable(name, "timeout"))
+          }
+        )
       )
     })
 

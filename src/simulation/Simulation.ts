@@ -2,7 +2,7 @@
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Broker from "../Broker.ts"
-import type { Target } from "../domain/Provider.ts"
+import { nameOf, type Target } from "../domain/Provider.ts"
 import { Store } from "../store/Store.ts"
 import { Vault } from "../store/Vault.ts"
 import { ScriptedWarp } from "../testing/ScriptedWarp.ts"
@@ -54,6 +54,13 @@ export const simulate = Effect.fnUntraced(
   function* (options: SimulationOptions) {
     const { broker, model, name, scenario, seed, trace } = options
     const targets = yield* targetsOf(broker, model)
+    const unmodelled = targets.find(({ provider }) =>
+      broker.providers?.some(({ kind, name }) => name === provider && kind === "warp")
+    )
+    if (unmodelled !== undefined) {
+      const reason = `${nameOf(unmodelled)} is one of its targets, and Warp is not modelled`
+      return yield* new SimulationInvalid({ field: "model", reason })
+    }
     const upstreams = upstreamsOf(targets, scenario)
     const capacity = capacityPerMinute(trace, upstreams)
     const speed = yield* speedOf(options, capacity)

@@ -58,7 +58,8 @@ export class Meter {
 
 /** Nothing can be used of one that is out of order, or whose tokens cannot be used: that is no want of diligence. */
 const isUsable = ({ heldUntil, targets }: ProviderStanding, now: number): boolean =>
-  (heldUntil === undefined || heldUntil <= now) && targets.some(({ circuit }) => circuit === "closed")
+  (heldUntil === undefined || heldUntil <= now) &&
+  targets.some(({ circuit }) => circuit === "closed" || circuit === "returning")
 
 const shareOf = (used: number, limit: number | "unlimited"): number | null =>
   limit === "unlimited" ? null : used / limit

@@ -52,7 +52,10 @@ export interface ProviderOutcome {
   readonly throttled: number
   /** Every other failure. */
   readonly failed: number
-  /** Mean share of the binding limit in use while a request waited for it; undefined when none ever did. */
+  /**
+   * Mean share of the binding limit in use while a request waited for it and it could be used: neither out of order nor without a
+   * usable token; undefined when that was never so.
+   */
   readonly useWhileWaiting: number | undefined
   /** For how long a request waited for it. */
   readonly waitingMs: number

@@ -33,6 +33,8 @@ const Row = Schema.Struct({
   GeneratedTokens: tokens
 })
 
+const cells = 3
+
 const time = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?$/
 
 /** Epoch milliseconds with their fractions: several requests of a millisecond keep their order. */
@@ -43,6 +45,13 @@ const instantOf = (text: string): number => {
 
 /** Ordered by time. A row that cannot be read is refused with its number and field. */
 export const readTrace = Effect.fnUntraced(function* (csv: string, file: string) {
+  const short = csv.split("\n").findIndex((line) => line.trim() !== "" && line.split(",").length !== cells)
+  if (short >= 0) {
+    return yield* new TraceInvalid({
+      file,
+      reason: `line ${short + 1}: expected ${cells} cells: TIMESTAMP, ContextTokens and GeneratedTokens`
+    })
+  }
   const rows = yield* Stream.make(csv).pipe(
     Stream.pipeThroughChannel(Csv.decodeSchemaString(Row)({ headers: true })),
     Stream.runCollect,

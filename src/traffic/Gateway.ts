@@ -273,7 +273,12 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         }
         shortage = gone.why
         Journey.note(journey, at - job.startedAt, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
-        plan = setAside(plan, gone.provider, at + waitOf(shortage))
+        const back = at + waitOf(shortage)
+        if (isWorthWaiting(job, plan, gone.provider, back, at)) {
+          yield* governor.hold(gone.provider, Math.min(back, at + lookAgain))
+        } else {
+          plan = setAside(plan, gone.provider, back)
+        }
         continue
       }
       failure = gone.failed.failure
@@ -354,6 +359,13 @@ const isOfKey = (failure: CallFailure | undefined) =>
   failure?._tag === "AccessRejected" || failure?._tag === "AccountBlocked"
 
 const lookAgain = 5_000
+
+/**
+ * Whether a provider without a token will have one in time, for this request and for everyone: then all stay in its line, and it is
+ * the provider that is left alone. With no other left, the request is set aside and comes back by itself.
+ */
+const isWorthWaiting = (job: Job, { targets, tokens }: Plan, short: string, back: number, now: number): boolean =>
+  tokens.size === 0 && back <= untilOf(job, now) && targets.some(({ provider }) => provider !== short)
 
 /** That the last token was no good is not what a caller can act on, but when there will be one. */
 const toldOf = (failure: CallFailure | undefined, shortage: Lend.Shortage | DeadlineExceeded | undefined) => {

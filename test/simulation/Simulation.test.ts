@@ -97,6 +97,23 @@ describe("a simulation", () => {
     })
   )
 
+  it.effect("has a provider in use again as soon as its keys are, also by those who stood in line before", () =>
+    Effect.gen(function* () {
+      const providers = [
+        { name: "a", concurrency: 5, rpm: "unlimited" },
+        { name: "b", concurrency: 1, rpm: "unlimited" }
+      ] as const
+      const { requests, samples } = yield* simulated(providers, evenly(250, 100), {
+        file: { faults: [{ provider: "a", kind: "throttle", from: "10 seconds", for: "5 seconds" }] }
+      })
+      assert.strictEqual(requests.refused + requests.failed, 0)
+      // A key that is refused without a stated wait cools for half a minute; nobody comes any more by then.
+      const after = samples.filter(({ at, waiting }) => at > 46_000 && waiting > 5)
+      assert.isAbove(after.length, 10)
+      for (const { at, use } of after) assert.isAtLeast(use[0]?.inUse ?? 0, 4, `at ${at}`)
+    })
+  )
+
   it.effect("refuses what cannot be simulated, by its field", () =>
     Effect.gen(function* () {
       const unknown = yield* Effect.flip(simulated(limited, evenly(1, 1), { model: "nobody" }))
