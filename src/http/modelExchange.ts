@@ -3,9 +3,9 @@ import { Cause, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { nameOf } from "../domain/Provider.ts"
-import type { Gateway, GatewayFailure } from "../traffic/Gateway.ts"
+import type { Gateway, GatewayFailure, GatewayRequest } from "../traffic/Gateway.ts"
 import * as Journey from "../traffic/journey.ts"
-import type { Answer, Endpoint, StreamedAnswer } from "../upstream/ModelClient.ts"
+import type { Answer, Endpoint, StreamedAnswer, WholeAnswer } from "../upstream/ModelClient.ts"
 import { type Client, type Holder, isLocalHost } from "./Access.ts"
 import { type Drain, type UnderWay } from "./Drain.ts"
 import {
@@ -44,7 +44,8 @@ export class ModelExchange implements UnderWay {
   readonly #journey: Journey.Journey
   /** What the request holds: by hand, since most hold nothing, and then there is nothing to do for it. */
   readonly #scope = Scope.makeUnsafe()
-  #fiber: Fiber.Fiber<void, GatewayFailure> | undefined
+  /** Gives up what is under way for it. */
+  #leave: (() => void) | undefined
   /** Ends the answer that is being streamed. */
   #cut: (() => void) | undefined
   /** Nothing is to be written any more. */
@@ -71,7 +72,7 @@ export class ModelExchange implements UnderWay {
   end(): void {
     if (this.#cut !== undefined) return this.#cut()
     this.#refuse(new ShuttingDown())
-    this.#fiber?.interruptUnsafe()
+    this.#leave?.()
   }
 
   /** Who asks, as far as its headers tell, or why it is not let in. */
@@ -91,7 +92,8 @@ export class ModelExchange implements UnderWay {
     if (wanted instanceof BadRequest) return this.#refuse(wanted)
     const asked = ModelRequest.read(this.#endpoint, body)
     if (asked instanceof BadRequest) return this.#refuse(asked)
-    const answering = this.#around.gateway.send({
+    const { fork, gateway } = this.#around
+    const request: GatewayRequest = {
       id: this.#id,
       endpoint: this.#endpoint,
       journey: this.#journey,
@@ -101,18 +103,30 @@ export class ModelExchange implements UnderWay {
       client: wanted.client,
       priority: wanted.priority,
       timeout: wanted.timeout
+    }
+    const leave = gateway.begin(request, (exit) => {
+      if (Exit.isSuccess(exit) && exit.value._tag === "Whole") this.#whole(exit.value)
+      this.#ended(exit)
     })
-    const answered = Effect.flatMap(answering, (answer) => this.#answer(answer))
-    this.#fiber = this.#around.fork(Scope.provide(answered, this.#scope))
-    this.#fiber.addObserver((exit) => this.#ended(exit))
+    if (leave !== undefined) {
+      this.#leave = leave
+      return
+    }
+    const answered = Effect.flatMap(gateway.send(request), (answer) => this.#answer(answer))
+    const fiber = fork(Scope.provide(answered, this.#scope))
+    this.#leave = () => fiber.interruptUnsafe()
+    fiber.addObserver((exit) => this.#ended(exit))
   }
 
   #answer(answer: Answer): Effect.Effect<void> {
     if (this.#isOver) return Effect.void
     if (answer._tag === "Streamed") return this.#stream(answer)
-    const { body, contentType } = answer
-    this.#write({ status: 200, headers: ["content-type", contentType], body })
+    this.#whole(answer)
     return Effect.void
+  }
+
+  #whole({ body, contentType }: WholeAnswer): void {
+    this.#write({ status: 200, headers: ["content-type", contentType], body })
   }
 
   #stream(answer: StreamedAnswer): Effect.Effect<void> {
@@ -121,7 +135,7 @@ export class ModelExchange implements UnderWay {
     return writeStream(this.#response, answer, this.#around.drain.isOver)
   }
 
-  #ended(exit: Exit.Exit<void, GatewayFailure>): void {
+  #ended(exit: Exit.Exit<unknown, GatewayFailure>): void {
     const { drain, fork } = this.#around
     drain.underWay.delete(this)
     const closing = Scope.closeUnsafe(this.#scope, exit)
@@ -150,7 +164,7 @@ export class ModelExchange implements UnderWay {
     this.#isOver = true
     this.#around.drain.underWay.delete(this)
     // After an answer that was written to its end this finds nobody at work.
-    this.#fiber?.interruptUnsafe()
+    this.#leave?.()
   }
 
   /** What became of the request, on each answer, good or bad. */

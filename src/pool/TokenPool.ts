@@ -36,6 +36,8 @@ export class TokenPool extends Context.Service<
      * `restore` for the wait alone.
      */
     borrow(request: LeaseRequest, restore: Restore): Effect.Effect<HeldLease, NoTokenUsable>
+    /** The same for a token that can be used at this moment: never waits, and undefined is no refusal. */
+    readonly take: (request: LeaseRequest) => HeldLease | undefined
     /**
      * Stores the token, then lends it. A token of the same provider and name keeps its state and takes the new secret; the
      * secret it was added with before is not new, so it does not undo a rotation. A new one revives a dead token. When the
@@ -123,7 +125,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const view = (record: TokenRecord, now: number) =>
     viewOf(record, now, desk.leased(record.id), desk.standing(record, now) !== "out")
 
-  const { borrow, lease } = yield* Lending.make({
+  const { borrow, lease, take } = yield* Lending.make({
     holdings,
     desk,
     secrets,
@@ -137,6 +139,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   return TokenPool.of({
     lease,
     borrow,
+    take,
     add: administration.add,
     remove: administration.remove,
     disable: (id, why) => administration.change(id, { _tag: "Disabled", why }),

@@ -22,6 +22,8 @@ export interface Holdings {
   provider(name: string): providerState.ProviderRecord | undefined
   /** Known at once, stored a moment later. Never waits. */
   record(id: TokenId, now: number, event: TokenEvent): Effect.Effect<void>
+  /** The same for what leaves its state as it is, and so has nothing to tell of. */
+  recordQuietly(id: TokenId, now: number, event: TokenEvent): void
   /** Known at once, stored as soon as the store takes it. Never waits. */
   settle(id: TokenId, event: TokenEvent): Effect.Effect<void>
   /** Known at once, stored when it returns what the token has become. A failure leaves it known and yet to be stored. */
@@ -107,6 +109,10 @@ export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope
       return before === undefined || after === undefined || before.state._tag === after.state._tag
         ? Effect.void
         : telling.switched(before, after)
+    },
+    recordQuietly: (id, now, event) => {
+      tokens.record(id, now, event)
+      changed(event)
     },
     settle: (id, event) => watched(id, event, inBackground(tokens.commit(id, event))),
     commit: (id, event) => watched(id, event, tokens.commit(id, event)),

@@ -44,6 +44,8 @@ export interface Lease {
 export interface HeldLease extends Lease {
   /** To be run once, where nothing interrupts. Never waits. */
   readonly giveBack: Effect.Effect<void>
+  /** Reports a success and gives back at once, where there is nothing else to tell of it. False when there is: nothing is done then. */
+  endedWell(latencyMs: number): boolean
 }
 
 /** Lets what it is given be interrupted, within what is not. */

@@ -38,6 +38,8 @@ const isUsable = (loan: Loan): loan is UsableLoan => loan.access !== undefined
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { desk, holdings, process, renewals, secrets, settlement } = options
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
   // Callers who find nothing at the same time share one look into the store.
   const looks = yield* Cache.makeWith((_: "store") => options.look, { capacity: 1, timeToLive: () => Duration.zero })
 
@@ -56,7 +58,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 
   /** Gives the loan the secret that the token has now. */
-  const take = Effect.fnUntraced(function* (loan: Loan) {
+  const openNewest = Effect.fnUntraced(function* (loan: Loan) {
     const record = holdings.get(loan.record.id)
     if (record === undefined || !accessIsValid(record, yield* Clock.currentTimeMillis)) return false
     loan.access = yield* secrets.openAccess(record)
@@ -103,7 +105,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const now = yield* Clock.currentTimeMillis
     if (!accessIsValid(record, now) || renewals.isStoring(id)) yield* renewals.renew(id, record.generation)
     else yield* renewIfEnding(record, now) ?? Effect.void
-    return (yield* take(loan)) && mayStill(loan, yield* Clock.currentTimeMillis)
+    return (yield* openNewest(loan)) && mayStill(loan, yield* Clock.currentTimeMillis)
   })
 
   const report = (loan: Loan, outcome: Outcome) =>
@@ -172,7 +174,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const { id, provider } = loan.record
     const used = loan.generation
     if (holdings.get(id)?.generation === used) yield* renewals.renew(id, used)
-    const hasNew = (holdings.get(id)?.generation ?? used) > used && (yield* take(loan))
+    const hasNew = (holdings.get(id)?.generation ?? used) > used && (yield* openNewest(loan))
     return hasNew && isUsable(loan) ? loan.access : yield* refuse(provider, new Set([id]))
   })
 
@@ -205,6 +207,23 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     get giveBack() {
       return giveBack(this.#loan)
     }
+
+    endedWell(latencyMs: number) {
+      const loan = this.#loan
+      if (loan.reported || !settlement.settleNow(loan, { _tag: "Succeeded", latencyMs }, now())) return false
+      loan.reported = true
+      desk.giveBack(loan)
+      return true
+    }
+  }
+
+  const take = ({ exclude = nobody, provider, strategy = options.strategy }: LeaseRequest): HeldLease | undefined => {
+    const at = now()
+    const loan = desk.pick(provider, strategy, exclude, at)
+    if (loan === undefined) return undefined
+    if (isReady(loan, at) && renewIfEnding(loan.record, at) === undefined) return new Held(loan)
+    desk.giveBack(loan)
+    return undefined
   }
 
   const borrow = (request: LeaseRequest, restore: Restore): Effect.Effect<HeldLease, NoTokenUsable> =>
@@ -217,5 +236,5 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
     )
 
-  return { borrow, lease }
+  return { borrow, lease, take }
 })

@@ -11,6 +11,8 @@ import type { Outcome, TokenEvent } from "./tokenState.ts"
 export interface Settlement {
   /** The call that the loan was for has ended so. Never waits. */
   settle(loan: Loan, outcome: Outcome): Effect.Effect<void>
+  /** The same at once for a success that changes nothing but numbers; false when this one does. */
+  settleNow(loan: Loan, outcome: Outcome & { _tag: "Succeeded" }, now: number): boolean
   /** The loan has come to nothing before it was used. Never waits. */
   release(loan: Loan): Effect.Effect<void>
   /** Looks for limits that several processes have met one token each of. */
@@ -68,14 +70,18 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     if (outcome._tag === "Throttled") yield* infer(provider, outcome.signature)
   })
 
-  /** A success that is nothing but one, as nearly all are, is told in one step. */
+  const settleNow: Settlement["settleNow"] = ({ generation, probe, record: { id, provider } }, outcome, now) => {
+    if (probe || holdings.provider(provider) !== undefined || holdings.get(id)?.state._tag !== "active") return false
+    holdings.recordQuietly(id, now, { _tag: "Reported", outcome, generation })
+    return true
+  }
+
   const settle = (loan: Loan, outcome: Outcome): Effect.Effect<void> =>
-    Effect.clockWith((clock) => {
-      const { generation, probe, record } = loan
-      return probe || outcome._tag !== "Succeeded" || holdings.provider(record.provider) !== undefined
-        ? settleInFull(loan, outcome)
-        : holdings.record(record.id, clock.currentTimeMillisUnsafe(), { _tag: "Reported", outcome, generation })
-    })
+    Effect.clockWith((clock) =>
+      outcome._tag === "Succeeded" && settleNow(loan, outcome, clock.currentTimeMillisUnsafe())
+        ? Effect.void
+        : settleInFull(loan, outcome)
+    )
 
   const release = Effect.fnUntraced(function* (loan: Loan) {
     const { id, provider } = loan.record
@@ -97,5 +103,5 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     }
   })
 
-  return { settle, release, inferAll }
+  return { settle, settleNow, release, inferAll }
 }

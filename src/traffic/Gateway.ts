@@ -14,16 +14,17 @@ import {
   Schema,
   Scope
 } from "effect"
+import type { Fiber } from "effect"
 import { Acquisition } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { CallFailure } from "../domain/Failure.ts"
 import { nameOf, type Provider, type Target } from "../domain/Provider.ts"
 import { type Restore, TokenPool } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
-import type { Answer, Endpoint, RequestBody } from "../upstream/ModelClient.ts"
+import type { Answer, Endpoint, ModelClient, RequestBody } from "../upstream/ModelClient.ts"
 import * as Attempt from "./attempt.ts"
 import { Catalog, type Offer } from "./Catalog.ts"
-import { Governor, type SlotRefused } from "./Governor.ts"
+import { Governor, type SlotRefused, type SlotRequest } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import * as Lend from "./lend.ts"
 import { ModelClients } from "./ModelClients.ts"
@@ -109,6 +110,15 @@ export class Gateway extends Context.Service<
      * call are held by the scope; closing it, or interruption in any phase, aborts the call and gives everything back.
      */
     send(request: GatewayRequest): Effect.Effect<Answer, GatewayFailure, Scope.Scope>
+    /**
+     * The same for what needs no fiber as long as all goes well: an answer in one piece, where slot and token are free at this moment.
+     * `done` is told once, not before this returns. What it returns gives the request up, and everything back. Undefined: nothing has
+     * been done, and `send` is the way.
+     */
+    readonly begin: (
+      request: GatewayRequest,
+      done: (exit: Exit.Exit<Answer, GatewayFailure>) => void
+    ) => (() => void) | undefined
     readonly statistics: Effect.Effect<GatewayStatistics>
   }
 >()("weirgate/traffic/Gateway") {
@@ -149,21 +159,24 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const clients = yield* ModelClients
   const traces = yield* Traces
   const lend = yield* Lend.make
-  const { attempt, statistics } = yield* Attempt.make
+  const pool = yield* TokenPool
+  const { attempt, begin, statistics } = yield* Attempt.make
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const budget = RetryBudget.make()
   const mostAttempts = options.attempts ?? 5
   const usualTimeout = Duration.fromInputUnsafe(options.timeout ?? "10 minutes")
   const maxWait = Duration.toMillis(options.maxWait ?? "65 seconds")
 
   /** Those of its targets that have the endpoint. */
-  const targetsOf = (offer: Offer, { endpoint, model }: GatewayRequest) => {
+  const targetsOf = (offer: Offer, { endpoint, model }: GatewayRequest): ReadonlyArray<Target> | ModelNotServed => {
     const targets = offer.resolve(model)
     if (targets === undefined) return new ModelNotServed({ model })
-    const able = targets.filter(({ provider: name }) => {
-      const provider = offer.providers.get(name)
-      return provider !== undefined && clients.of(provider).endpoints.has(endpoint)
-    })
+    const able = targets.filter(({ provider }) => clientOf(offer, provider)?.endpoints.has(endpoint) === true)
     return able.length > 0 ? able : new ModelNotServed({ model, endpoint })
+  }
+  const clientOf = (offer: Offer, name: string): ModelClient | undefined => {
+    const provider = offer.providers.get(name)
+    return provider === undefined ? undefined : clients.of(provider)
   }
 
   /** A token for the call. At Warp it may have to be renewed or made first, which takes as long as it takes, but not for ever. */
@@ -178,20 +191,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   /** One slot, one token, one call: what became of it. */
   const go = Effect.fnUntraced(function* (job: Job, plan: Plan, parent: Scope.Scope) {
-    const { journey, request } = job
-    const asked = yield* Effect.result(
-      governor.acquire(
-        {
-          targets: plan.targets,
-          client: request.client,
-          priority: request.priority ?? defaultPriority,
-          since: job.startedAt,
-          until: untilOf(job, now()),
-          tokens: job.tokens
-        },
-        job.restore
-      )
-    )
+    const { journey } = job
+    const asked = yield* Effect.result(governor.acquire(slotRequestOf(job, plan.targets, now()), job.restore))
     if (asked._tag === "Failure") return { _tag: "Refused" as const, refused: asked.failure }
     const slot = asked.success
     job.hasAnother = plan.targets.length > 1 || plan.aside.length > 0
@@ -225,10 +226,16 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   })
 
   /** Goes on until it is answered, or nobody is left who could. */
-  const serve = Effect.fnUntraced(function* (job: Job, targets: ReadonlyArray<Target>) {
+  const serve = Effect.fnUntraced(function* (
+    job: Job,
+    targets: ReadonlyArray<Target>,
+    begun?: Effect.Effect<Attempt.Attempted>
+  ) {
     const { journey } = job
     const scope = yield* Effect.scope
     let plan = planOf(targets, mostAttempts)
+    // What has become of a call that was made before.
+    let first = begun
     // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
     let failure: CallFailure | undefined
     let shortage: Lend.Shortage | DeadlineExceeded | undefined
@@ -247,7 +254,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         yield* governor.hold(back.provider, Math.min(back.until, at + lookAgain))
         plan = back.plan
       }
-      const gone = yield* go(job, plan, scope)
+      const gone = yield* first ?? go(job, plan, scope)
+      first = undefined
       if (gone._tag === "Answered") return gone.answer
       if (gone._tag === "Refused") {
         const { refused } = gone
@@ -307,39 +315,90 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     steps: journey.steps ?? []
   })
 
+  const isDirect =
+    (offer: Offer) =>
+    ({ provider }: Target): boolean =>
+      clientOf(offer, provider)?.begin !== undefined
+
+  const jobOf = (request: GatewayRequest, restore: Restore): Job => {
+    const startedAt = now()
+    const timeout = request.timeout ?? usualTimeout
+    const journey = request.journey ?? Journey.make(false)
+    return {
+      request,
+      offer: catalog.current(),
+      startedAt,
+      deadline: startedAt + Duration.toMillis(timeout),
+      timeout,
+      patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
+      hasAnother: false,
+      calledAt: startedAt,
+      tokens: reckonTokens(request.body),
+      journey,
+      ended:
+        journey.steps === undefined
+          ? undefined
+          : (outcome) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome }),
+      restore
+    }
+  }
+
   return Gateway.of({
     statistics,
     send: (request) =>
       Effect.uninterruptibleMask((restore) => {
-        const offer = catalog.current()
-        const startedAt = now()
-        budget.asked(startedAt)
-        const timeout = request.timeout ?? usualTimeout
-        const journey = request.journey ?? Journey.make(false)
-        const targets = targetsOf(offer, request)
-        const job: Job = {
-          request,
-          offer,
-          startedAt,
-          deadline: startedAt + Duration.toMillis(timeout),
-          timeout,
-          patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
-          hasAnother: false,
-          calledAt: startedAt,
-          tokens: reckonTokens(request.body),
-          journey,
-          ended:
-            journey.steps === undefined
-              ? undefined
-              : (outcome) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome }),
-          restore
-        }
+        const job = jobOf(request, restore)
+        budget.asked(job.startedAt)
+        const targets = targetsOf(job.offer, request)
         const served: Effect.Effect<Answer, GatewayFailure, Scope.Scope> =
           targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
         const { ended } = job
         return ended === undefined ? served : Effect.onExit(served, (exit) => ended(outcomeOf(exit)))
+      }),
+    begin: (request, done) => {
+      // A trace tells of steps that are not made here.
+      if (request.stream || request.journey?.steps !== undefined) return undefined
+      const job = jobOf(request, identity)
+      const targets = targetsOf(job.offer, request)
+      if (targets instanceof ModelNotServed || !targets.every(isDirect(job.offer))) return undefined
+      const slot = governor.take(slotRequestOf(job, targets, job.startedAt))
+      if (slot === undefined) return undefined
+      const provider = job.offer.providers.get(slot.target.provider)
+      const calling = provider && clients.of(provider).begin
+      const lease = provider && calling && pool.take({ provider: provider.name })
+      if (provider === undefined || calling === undefined || lease === undefined) {
+        slot.release()
+        return undefined
+      }
+      budget.asked(job.startedAt)
+      job.journey.target = slot.target
+      job.hasAnother = targets.length > 1
+      let fiber: Fiber.Fiber<Answer, GatewayFailure> | undefined
+      const leave = begin(job, { slot, lease, provider, begin: calling }, (gone) => {
+        if (!Effect.isEffect(gone)) return gone._tag === "Answered" ? done(Exit.succeed(gone.answer)) : undefined
+        // It has not gone well: from here on as any other.
+        const going = Effect.uninterruptibleMask((restore) => serve({ ...job, restore }, targets, gone))
+        fiber = fork(Effect.scoped(going))
+        fiber.addObserver(done)
       })
+      return () => {
+        leave()
+        fiber?.interruptUnsafe()
+      }
+    }
   })
+})
+
+const identity: Restore = (effect) => effect
+
+/** A slot for it at one of these. */
+const slotRequestOf = (job: Job, targets: ReadonlyArray<Target>, now: number): SlotRequest => ({
+  targets,
+  client: job.request.client,
+  priority: job.request.priority ?? defaultPriority,
+  since: job.startedAt,
+  until: untilOf(job, now),
+  tokens: job.tokens
 })
 
 /** Until when it may wait in line: what its attempts took is not held against it. */

@@ -122,6 +122,8 @@ export class Governor extends Context.Service<
      * the wait alone.
      */
     acquire(request: SlotRequest, restore: Restore): Effect.Effect<HeldSlot, SlotRefused>
+    /** The same for what can start at this moment: never waits, and undefined is no refusal. Whoever takes it gives it back. */
+    readonly take: (request: SlotRequest) => HeldSlot | undefined
     /** Takes over the limits of the providers offered now. Slots that are out stay counted. */
     configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>): Effect.Effect<void>
     /** Sends nothing to the provider until then (epoch ms): none of its tokens can be used. Only ever moves later. */
@@ -368,6 +370,10 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
         )
       ),
     acquire,
+    take: (request) => {
+      const granted = dispatch.take(now(), request)
+      return granted === undefined ? undefined : held(granted)
+    },
     configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
     hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
     providers: Effect.sync(() =>

@@ -6,7 +6,15 @@ import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { outcomeOf } from "../pool/outcomeOf.ts"
 import type { HeldLease, Restore } from "../pool/TokenPool.ts"
-import type { Answer, Endpoint, ModelClient, RequestBody, StreamedAnswer } from "../upstream/ModelClient.ts"
+import type {
+  Answer,
+  Endpoint,
+  ModelCall,
+  ModelClient,
+  RequestBody,
+  StreamedAnswer,
+  WholeAnswer
+} from "../upstream/ModelClient.ts"
 import { asStreamed } from "../upstream/openai/asStreamed.ts"
 import type { HeldSlot, SlotOutcome } from "./Governor.ts"
 import * as Journey from "./journey.ts"
@@ -46,6 +54,11 @@ export interface Held {
   readonly scope: Scope.Closeable | undefined
 }
 
+/** What a call without a fiber is made with. */
+export interface Direct extends Pick<Held, "lease" | "provider" | "slot"> {
+  readonly begin: NonNullable<ModelClient["begin"]>
+}
+
 const giveBack = ({ lease, scope, slot }: Held): Effect.Effect<void> =>
   Effect.suspend(() => {
     slot.release()
@@ -61,7 +74,9 @@ export const make = Effect.gen(function* () {
   const quotaWatch = yield* QuotaWatch
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
-  const metrics = metricsIn(yield* Effect.context<never>())
+  const context = yield* Effect.context<never>()
+  const fork = Effect.runForkWith(context)
+  const metrics = metricsIn(context)
   const counted = { succeeded: 0, failed: 0, latencyMs: 0 }
 
   /** Only Warp's tokens have a quota that is watched and predicted. */
@@ -69,7 +84,7 @@ export const make = Effect.gen(function* () {
 
   const failed = Effect.fnUntraced(function* (
     job: Job,
-    { lease, provider, slot }: Held,
+    { lease, provider, slot }: Pick<Held, "lease" | "provider" | "slot">,
     access: Redacted.Redacted,
     failure: CallFailure
   ) {
@@ -139,30 +154,12 @@ export const make = Effect.gen(function* () {
     return { ...answer, next: Effect.onError(next, end) }
   }
 
-  const call = (
-    job: Job,
-    { client, lease, parent, provider, scope, slot }: Held,
-    access: Redacted.Redacted,
-    sent: () => void
-  ) =>
+  const call = (job: Job, held: Held, access: Redacted.Redacted, sent: () => void) =>
     Effect.suspend(() => {
-      const { request } = job
+      const { client, parent, provider, scope } = held
       job.journey.attempts++
-      const answering = Scope.provide(
-        client.call({
-          endpoint: request.endpoint,
-          body: request.body,
-          model: slot.target.model,
-          publicModel: request.model,
-          stream: request.stream,
-          token: { id: lease.id, access },
-          timeouts: timeoutsOf(provider, job),
-          deadline: job.deadline,
-          sent
-        }),
-        scope ?? parent
-      )
-      return request.stream ? Effect.flatMap(answering, (answer) => asWanted(job, provider, answer)) : answering
+      const answering = Scope.provide(client.call(callOf(job, held, access, sent)), scope ?? parent)
+      return job.request.stream ? Effect.flatMap(answering, (answer) => asWanted(job, provider, answer)) : answering
     })
 
   /** A secret that is not accepted is renewed once, where that can be done. */
@@ -226,13 +223,93 @@ export const make = Effect.gen(function* () {
     return { _tag: "Answered", answer: pieces(job, held, access, answer, latencyMs, back) } satisfies Attempted
   })
 
+  /** A whole answer has come, and there was no fiber for it: all is told and given back at once, or nearly. */
+  const endedWell = ({ lease, provider, slot }: Direct, { usage }: WholeAnswer, latencyMs: number): void => {
+    counted.succeeded += 1
+    counted.latencyMs += latencyMs
+    metrics.firstEvent(latencyMs)
+    metrics.ended(provider.name, "served")
+    slot.settle({ _tag: "Served", tokens: usage === undefined ? undefined : usage.prompt + usage.completion })
+    slot.release()
+    if (lease.endedWell(latencyMs)) return
+    fork(Effect.andThen(lease.report({ _tag: "Succeeded", latencyMs }), lease.giveBack))
+  }
+
+  /**
+   * Makes the call without a fiber, when its client can: for a whole answer, over what is taken already. Tells once, and not before
+   * it returns; what it returns gives the call up, and everything back.
+   */
+  const begin = (
+    job: Job,
+    direct: Direct,
+    told: (gone: Attempted | Effect.Effect<Attempted>) => void
+  ): (() => void) => {
+    const { lease, slot } = direct
+    const { journey } = job
+    journey.token = lease.id
+    journey.attempts++
+    const calledAt = now()
+    job.calledAt = calledAt
+    let isOver = false
+    let hasLeft = false
+    const sent = () => {
+      hasLeft = true
+      slot.sent()
+    }
+    const leave = direct.begin(callOf(job, direct, lease.access, sent), (exit) => {
+      if (isOver) return
+      isOver = true
+      if (Exit.isSuccess(exit) && exit.value._tag === "Whole") {
+        endedWell(direct, exit.value, now() - calledAt)
+        return told({ _tag: "Answered", answer: exit.value })
+      }
+      const found = Exit.isSuccess(exit) ? undefined : Cause.findError(exit.cause)
+      const failure = found !== undefined && Result.isSuccess(found) ? found.success : notWhole(direct.provider)
+      const gone = { target: slot.target, token: lease.id, failure, sent: hasLeft }
+      told(
+        failed(job, direct, lease.access, failure).pipe(
+          Effect.andThen(Effect.sync(() => slot.release())),
+          Effect.andThen(lease.giveBack),
+          Effect.as({ _tag: "Failed", failed: gone } satisfies Attempted)
+        )
+      )
+    })
+    return () => {
+      if (isOver) return
+      isOver = true
+      leave()
+      slot.release()
+      fork(lease.giveBack)
+    }
+  }
+
   const statistics = Effect.sync(() => ({
     succeeded: counted.succeeded,
     failed: counted.failed,
     meanFirstEventMs: counted.succeeded === 0 ? 0 : counted.latencyMs / counted.succeeded
   }))
 
-  return { attempt, statistics }
+  return { attempt, begin, statistics }
+})
+
+const notWhole = ({ name }: Provider) =>
+  new UpstreamUnavailable({ provider: name, reason: "malformed", detail: "it is no whole answer" })
+
+const callOf = (
+  job: Job,
+  { lease, provider, slot }: Pick<Held, "lease" | "provider" | "slot">,
+  access: Redacted.Redacted,
+  sent: () => void
+): ModelCall => ({
+  endpoint: job.request.endpoint,
+  body: job.request.body,
+  model: slot.target.model,
+  publicModel: job.request.model,
+  stream: job.request.stream,
+  token: { id: lease.id, access },
+  timeouts: timeoutsOf(provider, job),
+  deadline: job.deadline,
+  sent
 })
 
 /** The client wants a stream, whatever this upstream can do. */

@@ -86,6 +86,8 @@ export interface Dispatch {
   readonly providers: ReadonlyMap<string, ProviderDesk>
   readonly waiting: () => number
   configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>, now: number): void
+  /** What can start at this moment starts; nothing waits, and nothing is refused. */
+  take(now: number, asked: Asked): Granted | undefined
   /** Decides at once, or later through `decided`. */
   ask(now: number, asked: Asked, decided: Waiter["decided"]): Granted | Refusal | Waiter
   leave(waiter: Waiter, now: number): void
@@ -180,6 +182,16 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       queuedMs: now - arrivedAt,
       skipped
     }
+  }
+
+  const take = (now: number, asked: Asked): Granted | undefined => {
+    for (const target of asked.targets) {
+      const site = siteOf(target)
+      if (site.line.first(now) === undefined && hindrance(site, asked, now) === undefined) {
+        return grant(site, asked, now, now)
+      }
+    }
+    return undefined
   }
 
   const drop = (waiter: Waiter) => {
@@ -352,13 +364,11 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
         changed(desk, now)
       }
     },
+    take,
     ask: (now, asked, decided) => {
+      const taken = take(now, asked)
+      if (taken !== undefined) return taken
       const sites = asked.targets.map(siteOf)
-      for (const site of sites) {
-        if (site.line.first(now) === undefined && hindrance(site, asked, now) === undefined) {
-          return grant(site, asked, now, now)
-        }
-      }
       const down = unavailable(sites, now)
       if (down !== undefined) return down
       const at = Math.min(...sites.map((site) => estimate(site, asked, now)))

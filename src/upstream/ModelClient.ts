@@ -1,5 +1,5 @@
 /** One call of a model at an upstream: OpenAI's wire in, OpenAI's wire out, whatever the upstream speaks itself. */
-import type { Cause, Effect, Redacted, Scope } from "effect"
+import type { Cause, Effect, Exit, Redacted, Scope } from "effect"
 import type { Usage } from "../domain/Chat.ts"
 import type { CallFailure } from "../domain/Failure.ts"
 import type { Timeouts } from "../domain/Provider.ts"
@@ -66,4 +66,9 @@ export interface ModelClient {
    * connection is held by the scope: closing it, or interruption in any phase, aborts the call.
    */
   call(call: ModelCall): Effect.Effect<Answer, CallFailure, Scope.Scope>
+  /**
+   * The same for an answer in one piece, without a fiber: `settled` is told once what has become of it, not before this returns.
+   * What it returns gives the call up. Absent where a call takes more than a callback.
+   */
+  readonly begin?: (call: ModelCall, settled: (exit: Exit.Exit<Answer, CallFailure>) => void) => () => void
 }

@@ -56,7 +56,7 @@ const clientOf = (host: Host): ModelClient => {
   const answered = (exchange: Exchange): Effect.Effect<Answer, CallFailure> =>
     Effect.callback((resume) => {
       exchange.start(resume)
-      return exchange.leave
+      return Effect.sync(exchange.leave)
     })
   return {
     endpoints: all,
@@ -65,9 +65,14 @@ const clientOf = (host: Host): ModelClient => {
       Effect.flatMap(Effect.scope, (scope) => {
         const exchange = new Exchange(host, call, limits(call.timeouts))
         return call.stream
-          ? Effect.andThen(Scope.addFinalizer(scope, exchange.leave), answered(exchange))
+          ? Effect.andThen(Scope.addFinalizer(scope, Effect.sync(exchange.leave)), answered(exchange))
           : answered(exchange)
-      })
+      }),
+    begin: (call, settled) => {
+      const exchange = new Exchange(host, call, limits(call.timeouts))
+      exchange.start(settled)
+      return exchange.leave
+    }
   }
 }
 

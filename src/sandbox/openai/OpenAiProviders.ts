@@ -3,14 +3,18 @@ import { Clock, Context, Duration, Effect, Layer, Record } from "effect"
 import type { Scope } from "effect"
 import * as CallLimiter from "./callLimits.ts"
 import type { BrokenLimit, CallLimits, Seen } from "./callLimits.ts"
+import type { Service } from "./pace.ts"
 import { providerNames, providers } from "./providers.ts"
 import type { ProviderName } from "./providers.ts"
+import { usualService } from "./serviceTime.ts"
 
 export interface ProviderSettings extends CallLimits {
   /** The pause before the first event of a stream; a whole answer waits for all pauses its stream would have. */
   readonly firstToken: Duration.Duration
   /** The pause before each further event. */
   readonly latency: Duration.Duration
+  /** How long its answers take by their tokens, in place of both pauses; null for the pauses. */
+  readonly service: Service | null
 }
 
 export interface ProviderOptions {
@@ -20,6 +24,15 @@ export interface ProviderOptions {
   readonly rpm?: number | null | undefined
   readonly firstToken?: Duration.Input | undefined
   readonly latency?: Duration.Input | undefined
+  /** Null for none. What is left out stays as it is, and is at first as `usualService` has it, without jitter. */
+  readonly service?: ServiceOptions | null | undefined
+}
+
+export interface ServiceOptions {
+  readonly firstToken?: Duration.Input | undefined
+  readonly perThousandPrompt?: Duration.Input | undefined
+  readonly perToken?: Duration.Input | undefined
+  readonly jitter?: number | undefined
 }
 
 export interface OpenAiProvidersOptions {
@@ -56,7 +69,7 @@ export class OpenAiProviders extends Context.Service<
     Layer.sync(OpenAiProviders, () => {
       const initial = (name: ProviderName): ProviderSettings => {
         const latency = Duration.fromInputUnsafe(options.latency ?? "1 millis")
-        const usual = { ...providers[name].limits, firstToken: latency, latency }
+        const usual = { ...providers[name].limits, firstToken: latency, latency, service: null }
         return changed(usual, options.openai?.[name] ?? {})
       }
       const states = Record.map(providers, (_, name): State => ({
@@ -110,6 +123,21 @@ interface State {
 const changed = (settings: ProviderSettings, change: ProviderOptions): ProviderSettings => ({
   concurrency: change.concurrency === undefined ? settings.concurrency : change.concurrency,
   rpm: change.rpm === undefined ? settings.rpm : change.rpm,
-  firstToken: change.firstToken === undefined ? settings.firstToken : Duration.fromInputUnsafe(change.firstToken),
-  latency: change.latency === undefined ? settings.latency : Duration.fromInputUnsafe(change.latency)
+  firstToken: durationOf(change.firstToken, settings.firstToken),
+  latency: durationOf(change.latency, settings.latency),
+  service: changedService(settings.service, change.service)
 })
+
+const changedService = (service: Service | null, change: ServiceOptions | null | undefined): Service | null => {
+  if (change === undefined || change === null) return change === null ? null : service
+  const before = service ?? { ...usualService, jitter: 0 }
+  return {
+    firstToken: durationOf(change.firstToken, before.firstToken),
+    perThousandPrompt: durationOf(change.perThousandPrompt, before.perThousandPrompt),
+    perToken: durationOf(change.perToken, before.perToken),
+    jitter: change.jitter ?? before.jitter
+  }
+}
+
+const durationOf = (given: Duration.Input | undefined, otherwise: Duration.Duration): Duration.Duration =>
+  given === undefined ? otherwise : Duration.fromInputUnsafe(given)

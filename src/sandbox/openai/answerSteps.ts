@@ -7,25 +7,19 @@ import { insufficientQuota, openAiError } from "./dialect.ts"
 import { frame, split } from "./framing.ts"
 import { callOf } from "./openAiFault.ts"
 import type { OpenAiFault } from "./openAiFault.ts"
+import type { Pace } from "./pace.ts"
 import type { AnswerEvent } from "./readCall.ts"
-
-export interface Pace {
-  /** Before the first event. */
-  readonly firstToken: Duration.Duration
-  /** Before each further event. */
-  readonly latency: Duration.Duration
-}
 
 const noJson = "%%% this is no JSON %%%"
 
 export const streamSteps = (
   events: ReadonlyArray<AnswerEvent>,
   fault: OpenAiFault | undefined,
-  { firstToken, latency }: Pace
+  { before, first }: Pace
 ): ReadonlyArray<Step> => {
   const sendAll = (some: ReadonlyArray<AnswerEvent>, begun = false): ReadonlyArray<Step> =>
     some.flatMap((event, index) => [
-      ...wait(index === 0 && !begun ? firstToken : latency),
+      ...wait(index === 0 && !begun ? first : before(event)),
       send(...frame(event, fault?.kind))
     ])
   if (fault === undefined) return sendAll(events)

@@ -8,13 +8,13 @@ import type { Faults } from "../Faults.ts"
 import { delayOf } from "../faultTerms.ts"
 import type { Struck } from "../faultTerms.ts"
 import { pacedResponse } from "../pacedBody.ts"
-import { hex } from "../seed.ts"
+import { chance, hex } from "../seed.ts"
 import type { OpenCall } from "../Statistics.ts"
 import { replyTo } from "./answers.ts"
 import { streamSteps, wholeSteps } from "./answerSteps.ts"
-import type { Pace } from "./answerSteps.ts"
 import type { OpenAiFault } from "./openAiFault.ts"
-import type { Arrival, OpenAiProviders } from "./OpenAiProviders.ts"
+import type { Arrival, OpenAiProviders, ProviderSettings } from "./OpenAiProviders.ts"
+import { asServed, evenly, lengthOf, type Pace, serviceTimeOf } from "./pace.ts"
 import { basePathOf, pathOf, providers } from "./providers.ts"
 import type { OpenAiCall, ProviderName } from "./providers.ts"
 import { tokensIn } from "./readCall.ts"
@@ -41,6 +41,8 @@ interface Ready {
   readonly stream: boolean
   readonly whole: () => unknown
   readonly events: ReadonlyArray<AnswerEvent>
+  /** The tokens that a model works on, and the call's chance to take more or less time; undefined where no model works. */
+  readonly work: { readonly prompt: number; readonly completion: number; readonly chance: () => number } | undefined
 }
 
 export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Service"], seed: string) => {
@@ -89,7 +91,7 @@ export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Se
   ) {
     const { dialect } = providers[provider]
     if (read === undefined) {
-      return [{ stream: false, whole: () => modelList(provider), events: [] }, yield* fault] as const
+      return [{ stream: false, whole: () => modelList(provider), events: [], work: undefined }, yield* fault] as const
     }
     if (Result.isFailure(read)) return refused(dialect.badRequest(read.failure.field, read.failure.reason))
     const asked = read.success
@@ -103,8 +105,9 @@ export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Se
       return refused(dialect.contentFiltered())
     }
     const struck = yield* fault
+    const drawn = [provider, call, yield* states.ordinal(provider)] as const
     const reply = replyTo(asked, {
-      id: hex(24, seed, provider, call, yield* states.ordinal(provider)),
+      id: hex(24, seed, ...drawn),
       created: Math.floor((yield* Clock.currentTimeMillis) / 1_000),
       context: model.context,
       fault: struck
@@ -112,7 +115,13 @@ export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Se
     const answer: Ready = {
       stream: struck?.kind === "stream_instead_of_json" || (asked.stream && struck?.kind !== "json_instead_of_stream"),
       whole: () => asked.whole(reply),
-      events: asked.events(reply)
+      events: asked.events(reply),
+      work: {
+        prompt: reply.usage.prompt,
+        // Nothing is generated for an embedding.
+        completion: call === "embeddings" ? 0 : reply.usage.completion,
+        chance: () => chance(seed, "service", ...drawn)
+      }
     }
     return [answer, struck] as const
   })
@@ -131,7 +140,7 @@ export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Se
     const prepared = yield* ready(received, strike(received, "accepted"))
     if (HttpServerResponse.isHttpServerResponse(prepared)) return prepared
     const [answer, fault] = prepared
-    const pace = yield* states.settings(provider)
+    const pace = paceOf(answer, yield* states.settings(provider))
     const named = fault?.kind !== "no_content_type"
     if (answer.stream) {
       return pacedResponse(streamSteps(answer.events, fault, pace), {
@@ -142,7 +151,7 @@ export const serveCall = (faults: Faults["Service"], states: OpenAiProviders["Se
         headers: { "cache-control": "no-cache, no-transform" }
       })
     }
-    const duration = durationOf(answer, pace)
+    const duration = lengthOf(pace, answer.events)
     if (!Duration.isZero(duration)) yield* Effect.sleep(duration)
     const body = JSON.stringify(answer.whole())
     const steps = fault === undefined ? undefined : wholeSteps(body, fault)
@@ -177,6 +186,7 @@ const modelList = (provider: ProviderName) => ({
   }))
 })
 
-/** As long as its stream would take. */
-const durationOf = ({ events }: Ready, { firstToken, latency }: Pace): Duration.Duration =>
-  Duration.sum(firstToken, Duration.times(latency, Math.max(0, events.length - 1)))
+const paceOf = ({ events, work }: Ready, { firstToken, latency, service }: ProviderSettings): Pace => {
+  if (service === null) return evenly(firstToken, latency)
+  return asServed(work === undefined ? { first: 0, rest: 0 } : serviceTimeOf(service, work, work.chance()), events)
+}

@@ -164,10 +164,13 @@ const wholeAnswer = (asked: Asked, contentType: string, body: Buffer): Standing 
   }
   return {
     _tag: "Whole",
-    contentType: contentType === "" ? "application/json" : contentType,
+    contentType: isHeader.test(contentType) ? contentType : "application/json",
     body,
     usage: usageOf(json)
   }
 }
+
+/** What can be sent on as it came. */
+const isHeader = /^[ -~]+$/
 
 const byteOrderMark = 0xfeff

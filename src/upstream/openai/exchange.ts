@@ -1,5 +1,5 @@
 /** One call on the wire, from its request to the end of its answer, driven by undici's callbacks and the watchdog. */
-import { type Clock, Effect, Redacted } from "effect"
+import { type Clock, Exit, Redacted } from "effect"
 import type { Dispatcher } from "undici"
 import { type CallFailure, UpstreamUnavailable } from "../../domain/Failure.ts"
 import type { Answer, Endpoint, ModelCall, StreamedAnswer } from "../ModelClient.ts"
@@ -45,7 +45,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
 
   readonly #host: Host
   readonly #call: ModelCall
-  #settle: (outcome: Effect.Effect<Answer, CallFailure>) => void = ignored
+  #settle: (outcome: Exit.Exit<Answer, CallFailure>) => void = ignored
   #isSettling = false
   /** Nobody waits for anything any more; at most the connection is still to end. */
   #isOver = false
@@ -69,7 +69,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   }
 
   /** `settle` is told once what has become of the call, not before this returns, unless it is left. */
-  start(settle: (outcome: Effect.Effect<Answer, CallFailure>) => void): void {
+  start(settle: (outcome: Exit.Exit<Answer, CallFailure>) => void): void {
     const { connections, origin, pathOf, watchdog } = this.#host
     this.#settle = settle
     const due = this.due()
@@ -84,7 +84,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   }
 
   /** Nobody waits for the answer any more. One that is complete leaves its connection to end by itself. */
-  readonly leave: Effect.Effect<void> = Effect.sync(() => this.#leave())
+  readonly leave = (): void => this.#leave()
 
   due(): Due {
     return dueOf(this)
@@ -169,21 +169,21 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
       this.#over("ok")
       // All of it has been read, so there is nothing to wait for.
       this.#isSettling = true
-      this.#settle(Effect.succeed(standing))
+      this.#settle(Exit.succeed(standing))
     } else {
       this.#failure = standing
       this.#over(standing._tag)
       this.#abort()
       this.#outbox?.end(standing)
-      this.#settleSoon(() => Effect.fail(standing))
+      this.#settleSoon(() => Exit.fail(standing))
     }
   }
 
   /** What fails before anyone was given anything of it has failed as a whole. */
-  readonly #streamed = (): Effect.Effect<StreamedAnswer, CallFailure> => {
-    if (this.#failure !== undefined) return Effect.fail(this.#failure)
+  readonly #streamed = (): Exit.Exit<StreamedAnswer, CallFailure> => {
+    if (this.#failure !== undefined) return Exit.fail(this.#failure)
     const outbox = this.#outbox ?? new Outbox(() => undefined)
-    return Effect.succeed({
+    return Exit.succeed({
       _tag: "Streamed",
       first: outbox.take(),
       next: outbox.next,
@@ -196,10 +196,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Course, As
   }
 
   /** Not within undici's callback, and not before all has been read that the socket has brought. */
-  #settleSoon(outcome: () => Effect.Effect<Answer, CallFailure>): void {
+  #settleSoon(outcome: () => Exit.Exit<Answer, CallFailure>): void {
     if (this.#isSettling) return
     this.#isSettling = true
-    void soon.then(() => this.#settle(Effect.suspend(outcome)))
+    void soon.then(() => this.#settle(outcome()))
   }
 
   pass(bytes: Buffer): void {

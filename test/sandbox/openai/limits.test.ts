@@ -156,7 +156,8 @@ describe("limits", () => {
         concurrency: 1,
         rpm: null,
         firstToken: "0 millis",
-        latency: "0 millis"
+        latency: "0 millis",
+        service: null
       })
       const changed = yield* postJson("/_sandbox/limits", { provider: "zhipu", rpm: 2, concurrency: null })
       assert.deepInclude(at(changed.json, "limits", "zhipu"), { concurrency: null, rpm: 2 })
@@ -189,6 +190,9 @@ describe("limits", () => {
     ["concurrency", { provider: "zhipu", concurrency: 1.5 }],
     ["firstToken", { provider: "zhipu", firstToken: "soon" }],
     ["latency", { provider: "zhipu", latency: -1 }],
+    ["service.perToken", { provider: "zhipu", service: { perToken: "soon" } }],
+    ["service.jitter", { provider: "zhipu", service: { jitter: 1.1 } }],
+    ["service.perWord", { provider: "zhipu", service: { perWord: 5 } }],
     ["tpm", { provider: "zhipu", tpm: 5 }],
     ["body", 5]
   ]
