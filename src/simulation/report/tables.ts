@@ -54,8 +54,8 @@ export const timesOf = ({ latencies, leastMeanWaitMs, waits }: Outcome): Markup 
       </tbody>
     </table>
     <p class="note reasons">
-      No order of requests could bring the mean wait below ${duration(leastMeanWaitMs)} on this trace with this
-      capacity.
+      An ideal dispatcher, which knows every limit, takes no time and refuses nobody, has a mean wait of
+      ${duration(leastMeanWaitMs)} on this trace.
     </p>
   </div>`
 }
