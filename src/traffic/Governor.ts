@@ -13,6 +13,7 @@ import * as Dispatch from "./dispatch.ts"
 import * as Metrics from "./governorMetrics.ts"
 import { Learned } from "./limitLearning.ts"
 import * as Minutes from "./minutes.ts"
+import type { ProviderDesk } from "./sites.ts"
 
 /** No slot in time. `retryAfter` is when one could be had by the best estimate. */
 export class SlotRefused extends Schema.TaggedError<SlotRefused>()("SlotRefused", {
@@ -215,7 +216,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   // By provider: the share of its minute that has left since it was stored.
   const unstored = new Map<string, number>()
   /** A call that has left is stored at once, or with the next few where that many are next to nothing of the minute. */
-  const remember = ({ capacity, name }: Dispatch.ProviderDesk, at: number, tokens: number) => {
+  const remember = ({ capacity, name }: ProviderDesk, at: number, tokens: number) => {
     const event = { at: Minutes.secondOf(at), calls: 1, tokens }
     const { rpm } = capacity.allowed()
     const { tpm } = capacity.limits()
@@ -391,7 +392,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   })
 })
 
-const standingOf = ({ capacity, name, sites, waiting }: Dispatch.ProviderDesk, now: number): ProviderStanding => ({
+const standingOf = ({ capacity, name, sites, waiting }: ProviderDesk, now: number): ProviderStanding => ({
   name,
   limits: capacity.limits(),
   allowed: capacity.allowed(),

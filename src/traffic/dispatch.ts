@@ -3,20 +3,22 @@
  * first in its line. Given the time, never takes it: whoever calls sees to it that `tick` is called at the time last asked for.
  */
 import type { Limits, Target } from "../domain/Provider.ts"
-import { type Member, Roster } from "../domain/roster.ts"
-import * as Capacity from "./capacity.ts"
-import * as Circuit from "./circuit.ts"
+import { Roster } from "../domain/roster.ts"
+import type * as Capacity from "./capacity.ts"
+import type * as Circuit from "./circuit.ts"
 import type { Skipped } from "./journey.ts"
 import * as Line from "./line.ts"
-
-export interface Asked {
-  readonly targets: ReadonlyArray<Target>
-  readonly client: string
-  readonly priority: number
-  readonly since: number
-  readonly until: number
-  readonly tokens: number
-}
+import * as Sites from "./sites.ts"
+import {
+  type Asked,
+  desksOf,
+  estimate,
+  hindrance,
+  type ProviderDesk,
+  type Site,
+  untilTried,
+  type Waiter
+} from "./sites.ts"
 
 export type Refusal = {
   readonly _tag: "Refused"
@@ -37,47 +39,9 @@ export interface Granted {
   readonly skipped: ReadonlyArray<Skipped>
 }
 
-/** A request in line. */
-export interface Waiter extends Line.Waiting, Member {
-  readonly asked: Asked
-  readonly arrivedAt: number
-  readonly sites: ReadonlyArray<Site>
-  /** Those of its sites, each once. */
-  readonly desks: ReadonlyArray<ProviderDesk>
-  readonly decided: (decision: Granted | Refusal) => void
-}
-
-/** A target: a model, and whether it is in order there. */
-export interface Site {
-  readonly target: Target
-  readonly circuit: Circuit.Circuit
-  readonly line: Line.Line<Waiter>
-  readonly provider: ProviderDesk
-}
-
-export interface ProviderDesk {
-  readonly name: string
-  readonly capacity: Capacity.Capacity
-  /** By model. Bounded by what is configured, and by what is asked of a provider that lists nothing. */
-  readonly sites: Map<string, Site>
-  readonly turns: Line.Turns
-  /** Whether it is among those configured last. */
-  isOffered: boolean
-  /** Requests that wait for it, perhaps among others. */
-  waiting: number
-  /** The same by priority, each counted as the share of it among those that it waits for. */
-  readonly shares: Array<number>
-}
-
-export interface Options {
+export interface Options extends Sites.SitesOptions {
   /** The most that wait. */
   readonly limit: number
-  /** Milliseconds of waiting that are worth one priority. */
-  readonly ageing: number
-  readonly margin: number
-  readonly lessonsOf: (provider: string) => Capacity.Lessons
-  /** What has been sent there in the last minute, before this process began. */
-  readonly pastOf: (provider: string) => ReadonlyArray<Capacity.Past>
   /** Has `tick` called then, instead of at the time asked for before. */
   readonly wakeAt: (at: number) => void
 }
@@ -103,66 +67,14 @@ export interface Dispatch {
   tick(now: number): void
 }
 
-/** Models of one provider that are told apart; beyond them, one that is in order and that nobody waits for is forgotten. */
-const mostSites = 1_000
-
 /** How soon it is worth asking again when a probe is out. */
 const soon = 1_000
 
-const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
-
 export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
-  const providers = new Map<string, ProviderDesk>()
+  const { deskOf, providers, siteOf } = Sites.make({ ageing, lessonsOf, margin, pastOf })
   // At most `limit`.
   const waiters = new Roster<Waiter>()
   let ordinal = 0
-
-  const deskOf = (name: string): ProviderDesk => {
-    const known = providers.get(name)
-    if (known !== undefined) return known
-    const capacity = Capacity.make(unlimited, lessonsOf(name), margin, pastOf(name))
-    const made: ProviderDesk = {
-      name,
-      capacity,
-      sites: new Map(),
-      turns: Line.turns(),
-      isOffered: true,
-      waiting: 0,
-      shares: Array.from({ length: 10 }, () => 0)
-    }
-    providers.set(name, made)
-    return made
-  }
-
-  const siteOf = (target: Target): Site => {
-    const provider = deskOf(target.provider)
-    const known = provider.sites.get(target.model)
-    if (known !== undefined) return known
-    if (provider.sites.size >= mostSites) {
-      for (const [model, { circuit, line }] of provider.sites) {
-        if (line.size > 0 || circuit.view(0).state !== "closed") continue
-        provider.sites.delete(model)
-        break
-      }
-    }
-    const made: Site = { target, circuit: Circuit.make(), line: Line.make<Waiter>(ageing, provider.turns), provider }
-    provider.sites.set(target.model, made)
-    return made
-  }
-
-  /** Why it cannot start there now; undefined when it can. */
-  const hindrance = ({ circuit, provider }: Site, asked: Asked, now: number): string | undefined => {
-    if (circuit.room(now) < 1) {
-      const { source, state } = circuit.view(now)
-      return state === "returning"
-        ? "coming back slowly"
-        : state === "open"
-          ? `out of order (${source})`
-          : "being probed"
-    }
-    const opening = provider.capacity.opening(now, asked.tokens)
-    return opening.at === now ? undefined : opening.why
-  }
 
   const grant = (site: Site, asked: Asked, arrivedAt: number, now: number): Granted => {
     const { circuit, provider, target } = site
@@ -273,20 +185,10 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   }
 
   const unavailable = (sites: ReadonlyArray<Site>, now: number): Refusal | undefined => {
-    let retryAfter = Number.POSITIVE_INFINITY
-    for (const { circuit } of sites) {
-      const { source, state, until = now } = circuit.view(now)
-      // A time that was stated is worth waiting for.
-      if (state === "closed" || state === "returning" || source === "stated") return undefined
-      if (circuit.room(now) > 0) return undefined
-      retryAfter = Math.min(retryAfter, Math.max(soon, until - now))
-    }
-    return {
-      _tag: "Refused",
-      reason: "unavailable",
-      detail: "every target is out of order, and will be tried again soon",
-      retryAfter
-    }
+    const wait = untilTried(sites, now)
+    if (wait === undefined) return undefined
+    const detail = "every target is out of order, and will be tried again soon"
+    return { _tag: "Refused", reason: "unavailable", detail, retryAfter: Math.max(soon, wait) }
   }
 
   /** Those that wait for a target that has gone out of order, and for others that are, wait in vain. */
@@ -299,18 +201,6 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       for (const desk of waiter.desks) left.add(desk)
     })
     for (const desk of left) changed(desk, now)
-  }
-
-  /** When it could start there: exact for what is timed, by averages for what others are at work on. */
-  const estimate = ({ circuit, provider }: Site, asked: Asked, now: number): number => {
-    const { capacity } = provider
-    const ahead = provider.shares.reduce((sum, share, priority) => (priority >= asked.priority ? sum + share : sum), 0)
-    const { concurrency } = capacity.allowed()
-    const opening = capacity.opening(now, asked.tokens).at
-    const inMinute = capacity.afterCalls(now, Math.ceil(ahead) + 1)
-    const timed = Math.max(opening ?? now, inMinute, capacity.heldUntil(), circuit.triedAt(now) ?? now)
-    const byWork = concurrency === "unlimited" ? 0 : ((ahead + 1) / concurrency) * capacity.meanHold()
-    return timed + (opening === undefined ? byWork : 0)
   }
 
   /** The least urgent; among equals, one of the client with the most in line, and of those who came last. */
@@ -453,11 +343,4 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       if (until < Number.POSITIVE_INFINITY) wakeAt(until)
     }
   }
-}
-
-/** Each once. */
-const desksOf = (sites: ReadonlyArray<Site>): ReadonlyArray<ProviderDesk> => {
-  const desks: Array<ProviderDesk> = []
-  for (const { provider } of sites) if (!desks.includes(provider)) desks.push(provider)
-  return desks
 }

@@ -3,7 +3,7 @@ import { Effect, Metric } from "effect"
 import type { Context } from "effect"
 import { nameOf, type Target } from "../domain/Provider.ts"
 import type { Circuit } from "./circuit.ts"
-import type { ProviderDesk } from "./dispatch.ts"
+import type { ProviderDesk } from "./sites.ts"
 
 const granted = Metric.counter("weirgate_slots_granted_total", {
   description: "Slots given out, by provider",
