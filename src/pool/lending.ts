@@ -1,5 +1,5 @@
 /** Lends tokens: picks one, sees to it that its secret can be used, and takes it back with how the call ended. */
-import { Cache, Clock, Duration, Effect, Exit, Scope } from "effect"
+import { Cache, Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { Redacted } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import type { Desk, Loan } from "./desk.ts"
@@ -38,6 +38,8 @@ const isUsable = (loan: Loan): loan is UsableLoan => loan.access !== undefined
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { desk, holdings, process, renewals, secrets, settlement } = options
+  const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   // Callers who find nothing at the same time share one look into the store.
@@ -223,6 +225,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (loan === undefined) return undefined
     if (isReady(loan, at) && renewIfEnding(loan.record, at) === undefined) return new Held(loan)
     desk.giveBack(loan)
+    // Else it would be passed over each time its turn comes.
+    Fiber.runIn(fork(secrets.openAccess(loan.record)), scope)
     return undefined
   }
 
