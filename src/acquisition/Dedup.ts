@@ -116,7 +116,9 @@ const make = Effect.fnUntraced(function* (
     caller,
     text: normalise(errorContext)
   })
+  // Where many join at once, they mostly say the same word for word.
   const isSame = (a: AcquisitionRequest, b: AcquisitionRequest) =>
+    (a.caller === b.caller && a.errorContext === b.errorContext) ||
     window.isSame(demandOf(a), demandOf(b), rules.similarity)
 
   const begin = Effect.fnUntraced(function* (request: AcquisitionRequest) {
@@ -148,10 +150,12 @@ const make = Effect.fnUntraced(function* (
       }
     }),
     awaitElsewhere: Effect.fn("Dedup.awaitElsewhere")(elsewhere.awaitEnd),
-    share: Effect.fn("Dedup.share")(function* (request, work) {
-      const { led, about: leader, value: verdict } = yield* flights.join(request.provider, request, work)
-      return { verdict, leader, as: led ? "led" : isSame(leader, request) ? "same" : "other" }
-    }),
+    share: (request, work) =>
+      Effect.map(flights.join(request.provider, request, work), ({ about: leader, led, value: verdict }) => ({
+        verdict,
+        leader,
+        as: led ? "led" : isSame(leader, request) ? "same" : "other"
+      })),
     registered: (request, use) =>
       Effect.acquireUseRelease(
         begin(request),

@@ -17,6 +17,8 @@ export interface Flights<T, A> {
   ): Effect.Effect<{ readonly led: boolean; readonly about: T; readonly value: A }>
 }
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 interface Flight<T, A> {
   readonly about: T
   readonly done: Deferred.Deferred<A>
@@ -50,23 +52,27 @@ export const make = Effect.fnUntraced(function* <T, A>() {
     return flight
   })
 
+  /** One who waits is gone. */
+  const part = (key: string, flight: Flight<T, A>): Effect.Effect<void> => {
+    flight.waiting -= 1
+    if (flight.waiting > 0 || flight.committed || flight.fiber === undefined) return Effect.void
+    leave(key, flight)
+    return Effect.asVoid(Fiber.interrupt(flight.fiber))
+  }
+
+  const board = (key: string, flight: Flight<T, A>, led: boolean, restore: Restore) => {
+    flight.waiting += 1
+    const landed = Effect.onExit(restore(Deferred.await(flight.done)), () => part(key, flight))
+    return Effect.map(landed, (value) => ({ led, about: flight.about, value }))
+  }
+
   const join: Flights<T, A>["join"] = (key, about, work) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const found = flights.get(key)
-        const flight = found ?? (yield* depart(key, about, work))
-        flight.waiting += 1
-        const value = yield* restore(Deferred.await(flight.done)).pipe(
-          Effect.onExit(() => {
-            flight.waiting -= 1
-            if (flight.waiting > 0 || flight.committed || flight.fiber === undefined) return Effect.void
-            leave(key, flight)
-            return Fiber.interrupt(flight.fiber)
-          })
-        )
-        return { led: found === undefined, about: flight.about, value }
-      })
-    )
+    Effect.uninterruptibleMask((restore) => {
+      const found = flights.get(key)
+      return found === undefined
+        ? Effect.flatMap(depart(key, about, work), (flight) => board(key, flight, true, restore))
+        : board(key, found, false, restore)
+    })
 
   const made: Flights<T, A> = { current: (key) => flights.get(key)?.about, size: () => flights.size, join }
   return made
