@@ -86,11 +86,10 @@ export const scenarioOf = (
   providers: ReadonlyArray<Provider>
 ): Result.Result<Scenario, { readonly field: string; readonly reason: string }> => {
   const names = new Set(providers.map(({ name }) => name))
-  const strangers = [
+  const stranger = [
     ...Object.keys(file.providers ?? {}).map((name) => [`providers.${name}`, name] as const),
     ...(file.faults ?? []).map(({ provider }, i) => [`faults[${i}].provider`, provider] as const)
-  ].filter(([, name]) => !names.has(name))
-  const stranger = strangers[0]
+  ].find(([, name]) => !names.has(name))
   if (stranger !== undefined) {
     return Result.fail({
       field: stranger[0],

@@ -9,7 +9,7 @@ export const percent = (share: number): string => {
   const hundredths = share * 100
   if (share > 0 && hundredths < 0.01) return "< 0.01 %"
   if (share < 1 && hundredths > 99.99) return "> 99.99 %"
-  return `${withoutZeros(hundredths.toFixed(hundredths < 1 || hundredths > 99 ? 2 : 1))} %`
+  return `${withoutZeros(hundredths.toFixed(hundredths < 1 || (hundredths > 99 && hundredths < 100) ? 2 : 1))} %`
 }
 
 export const duration = (ms: number): string => {

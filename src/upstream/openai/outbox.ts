@@ -69,11 +69,13 @@ export class Outbox {
   #wakeSoon(): void {
     if (this.#wake === undefined || this.#isWaking) return
     this.#isWaking = true
-    void soon.then(() => {
-      this.#isWaking = false
-      const resume = this.#wake
-      this.#wake = undefined
-      resume?.(this.next)
-    })
+    void soon.then(this.#tell)
+  }
+
+  readonly #tell = (): void => {
+    this.#isWaking = false
+    const resume = this.#wake
+    this.#wake = undefined
+    resume?.(this.next)
   }
 }
