@@ -57,7 +57,7 @@ describe("the distribution of waits", () => {
 
 describe("a report's words", () => {
   it("round no share to a 0 or 100 that it is not", () => {
-    assert.deepStrictEqual([0, 0.000_01, 0.0042, 0.85, 0.9911, 0.999_96, 1, 1.726].map(percent), [
+    assert.deepStrictEqual([0, 0.000_01, 0.0042, 0.85, 0.9911, 0.999_96, 1, 2.055_69].map(percent), [
       "0 %",
       "< 0.01 %",
       "0.42 %",
@@ -65,7 +65,7 @@ describe("a report's words", () => {
       "99.11 %",
       "> 99.99 %",
       "100 %",
-      "172.6 %"
+      "205.6 %"
     ])
   })
 
