@@ -85,20 +85,32 @@ const wholeAnswers = async () => {
     section(
       `Whole answers of 600 bytes, ${callers} callers`,
       table(
-        ["", "÷ (a)", "÷ Portkey", "processor ÷ (a)", "requests/s", "p50 ms", "p99 ms", "processor µs", "RSS MB"],
+        [
+          "",
+          "÷ (a)",
+          "÷ Portkey",
+          "processor ÷ (a)",
+          "requests/s",
+          "busy",
+          "p50 ms",
+          "p99 ms",
+          "processor µs",
+          "RSS MB"
+        ],
         names.map((name) => [
           titles[name],
           two(against(closed, name, "bare", "rate", ratio)),
           two(against(closed, name, "portkey", "rate", ratio)),
           two(against(closed, name, "bare", "processor", ratio)),
           whole(mid(closed, name, "rate")),
+          `${Math.round(100 * mid(closed, name, "busy"))} %`,
           two(mid(closed, name, "p50")),
           two(mid(closed, name, "p99")),
           fixed(1)(mid(closed, name, "processor")),
           whole((memory.get(name) ?? 0) / 2 ** 20)
         ])
       ),
-      `The client and the upstream alone reach ${whole(ceiling?.[0]?.rate ?? Number.NaN)} requests/s.`
+      `The client and the upstream alone reach ${whole(ceiling?.[0]?.rate ?? Number.NaN)} requests/s. One that is far from 100 % busy was held up by something else than itself; its processor time tells more then.`
     )
     goal("requests/s ÷ (a)", true, 0.8, "", against(closed, "weirgate", "bare", "rate", ratio))
     goal("requests/s ÷ Portkey", true, 7, "", against(closed, "weirgate", "portkey", "rate", ratio))
@@ -270,8 +282,7 @@ const build = () => {
   if (status !== 0) throw new Error("the build failed")
 }
 
-process.on("SIGINT", () => process.exit(130))
-process.on("exit", Contenders.sweep)
+process.on("SIGINT", () => void stopAll().then(() => process.exit(130)))
 try {
   if (values.nice !== undefined) prioritise(Number(values.nice))
   if (!values["no-build"]) build()

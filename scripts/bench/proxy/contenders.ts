@@ -48,7 +48,7 @@ const root = join(import.meta.dirname, "../../..")
 
 /** Gone when the bench ends. */
 export const folder = mkdtempSync(join(tmpdir(), "weirgate-bench-"))
-export const sweep = () => rmSync(folder, { recursive: true, force: true })
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 
 const clientKeys = { BENCH_CLIENT_A: "wg-synthetic-bench-client-a", BENCH_CLIENT_B: "wg-synthetic-bench-client-b" }
 
