@@ -61,4 +61,6 @@ export class ModelServer extends Context.Service<
     ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
 }
 
-const endpointOf = new Map(endpoints.map((endpoint) => [`/v1${endpoint}`, endpoint]))
+const endpointOf = new Map(
+  endpoints.flatMap((endpoint) => [`/v1${endpoint}`, `/v1${endpoint}/`].map((path) => [path, endpoint] as const))
+)

@@ -12,7 +12,7 @@ import {
 } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
-import { createServer, type Server as NodeServer } from "node:http"
+import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
 import { Store } from "../store/Store.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
@@ -66,13 +66,19 @@ const listening = (server: NodeServer, { drain, host, port }: ServerOptions) =>
 
 /** Has the calls of models answered there, and leaves all others to those who listen already. */
 const inFront = (server: NodeServer, models: ModelServer["Service"]) => {
-  const others = server.listeners("request")
-  server.removeAllListeners("request")
-  server.on("request", (request, response) => {
-    const endpoint = models.takes(request)
-    if (endpoint !== undefined) return models.serve(endpoint, request, response)
-    for (const listener of others) listener.call(server, request, response)
-  })
+  const before = (event: "request" | "checkContinue", begin: (response: ServerResponse) => void) => {
+    const others = server.listeners(event)
+    server.removeAllListeners(event)
+    server.on(event, (request: IncomingMessage, response: ServerResponse) => {
+      const endpoint = models.takes(request)
+      if (endpoint === undefined) return others.forEach((listener) => void listener.call(server, request, response))
+      begin(response)
+      models.serve(endpoint, request, response)
+    })
+  }
+  before("request", () => undefined)
+  // A client with a long body may wait to be told to send it.
+  before("checkContinue", (response) => response.writeContinue())
 }
 
 /** A connection without a request must not hold up the end: neither one that has none now, nor one that will have none. */

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { request as httpRequest } from "node:http"
+import { connect } from "node:net"
 import { get, post, running } from "../support/running.ts"
 
 /** Sends what `fetch` will not: a `Host` of its own, or bytes as they are. */
@@ -12,6 +13,20 @@ const raw = (url: string, options: { method?: string; headers?: Record<string, s
       response.on("end", () => resume(Effect.succeed({ status: response.statusCode, text })))
     })
     request.end(body)
+  })
+
+/** The statuses that come back for these bytes on one connection, in their order. */
+const statusesFor = (url: string, bytes: string, wanted: number) =>
+  Effect.callback<ReadonlyArray<number>>((resume) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname, () => socket.write(bytes))
+    let text = ""
+    socket.on("data", (data) => {
+      text += data.toString("latin1")
+      const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status))
+      if (statuses.length >= wanted) resume(Effect.succeed(statuses))
+    })
+    return Effect.sync(() => socket.destroy())
   })
 
 const eventually = <A>(check: Effect.Effect<A>, holds: (a: A) => boolean) =>
@@ -31,6 +46,29 @@ describe("the HTTP surface", () => {
       assert.strictEqual(json.model, "auto")
       assert.isString(json.choices[0].message.content)
     })
+  )
+
+  it.live(
+    "answers calls as they come on a connection: in a row, in chunks, after an Expect, under other spellings",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* running()
+        const body = JSON.stringify({ model: "auto", messages: [{ role: "user", content: "hi" }] })
+        const call = (headers: string, path = "/v1/chat/completions") =>
+          `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}\r\n\r\n`
+        const sized = `content-length: ${body.length}`
+        const whole = call(sized) + body
+        assert.deepStrictEqual(yield* statusesFor(url, whole + whole, 2), [200, 200])
+        const chunked = `${call("transfer-encoding: chunked")}${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+        assert.deepStrictEqual(yield* statusesFor(url, chunked, 1), [200])
+        const expecting = `${call(`expect: 100-continue\r\n${sized}`)}${body}`
+        assert.deepStrictEqual(yield* statusesFor(url, expecting, 2), [100, 200])
+        for (const path of ["/v1/chat/completions?a=1", "/v1/chat/completions/"]) {
+          assert.deepStrictEqual(yield* statusesFor(url, call(sized, path) + body, 1), [200], path)
+        }
+        const tooLong = call(`content-length: ${20 * 1024 * 1024}`)
+        assert.deepStrictEqual(yield* statusesFor(url, tooLong, 1), [413])
+      })
   )
 
   it.live("has models, health, readiness, metrics, its contract and its documentation", () =>
