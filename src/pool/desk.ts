@@ -25,8 +25,14 @@ export interface Loan {
 }
 
 export interface Desk {
-  /** Lends a token, to be given back. */
-  pick(provider: string, strategy: Strategy, exclude: ReadonlySet<TokenId>, now: number): Loan | undefined
+  /** Lends a token, to be given back. With `only`, that one or none. */
+  pick(
+    provider: string,
+    strategy: Strategy,
+    exclude: ReadonlySet<TokenId>,
+    now: number,
+    only?: TokenId | undefined
+  ): Loan | undefined
   /** The probe has ended, or is none. How it ended is to be told to the holdings at once. */
   endProbe(loan: Loan): void
   giveBack(loan: Loan): void
@@ -34,7 +40,7 @@ export interface Desk {
   leased(id: TokenId): number
   /** The whole provider is left alone. */
   isLimited(provider: string, now: number): boolean
-  shortage(provider: string, exclude: ReadonlySet<TokenId>, now: number): Shortage
+  shortage(provider: string, exclude: ReadonlySet<TokenId>, now: number, only?: TokenId | undefined): Shortage
   /** Drops what is kept of tokens that are held no more. */
   tidy(): void
 }
@@ -143,22 +149,31 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     }, exclude)
   }
 
+  const thatOne = (provider: string, id: TokenId, exclude: ReadonlySet<TokenId>, now: number) => {
+    const record = exclude.has(id) ? undefined : holdings.get(id)
+    return record?.provider === provider ? choiceOf(record, now) : undefined
+  }
+
+  const candidateOf = (provider: string, strategy: Strategy, exclude: ReadonlySet<TokenId>, now: number) =>
+    strategy === "priority"
+      ? firstInLine(provider, exclude, now)
+      : choose(
+          strategy,
+          choicesOf(provider, now).filter(({ record }) => !exclude.has(record.id)),
+          lastLent.get(provider)
+        )
+
   return {
-    pick: (provider, strategy, exclude, now) => {
+    pick: (provider, strategy, exclude, now, only) => {
       const whole = providerHere(provider, now)
       if (whole === "out") return undefined
       const candidate =
-        strategy === "priority"
-          ? firstInLine(provider, exclude, now)
-          : choose(
-              strategy,
-              choicesOf(provider, now).filter(({ record }) => !exclude.has(record.id)),
-              lastLent.get(provider)
-            )
+        only === undefined ? candidateOf(provider, strategy, exclude, now) : thatOne(provider, only, exclude, now)
       if (candidate === undefined) return undefined
       const { probe, record } = candidate
       const tally = tallyOf(record.id)
-      lastLent.set(provider, record)
+      // Whose turn it is has nothing to do with one that was asked for by name.
+      if (only === undefined) lastLent.set(provider, record)
       tally.leased += 1
       tally.lentAt = now
       tally.turn = ++turns
@@ -182,8 +197,8 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     standing: standingHere,
     leased: (id) => tallies.get(id)?.leased ?? 0,
     isLimited: (provider, now) => providerHere(provider, now) === "out",
-    shortage: (provider, exclude, now) =>
-      shortageOf(holdings.of(provider), now, {
+    shortage: (provider, exclude, now, only) =>
+      shortageOf(ofThose(holdings.of(provider), only), now, {
         exclude,
         standing: (record) => standingHere(record, now),
         isLocked: secrets.isLocked,
@@ -199,3 +214,6 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
     }
   }
 }
+
+const ofThose = (records: ReadonlyArray<TokenRecord>, only: TokenId | undefined) =>
+  only === undefined ? records : records.filter(({ id }) => id === only)

@@ -24,6 +24,8 @@ export interface LeaseRequest {
   readonly provider: string
   readonly strategy?: Strategy | undefined
   readonly exclude?: ReadonlySet<TokenId> | undefined
+  /** This token or none: what belongs to its account can be asked for with no other. */
+  readonly only?: TokenId | undefined
 }
 
 export interface Lease {
@@ -32,6 +34,8 @@ export interface Lease {
   readonly kind: TokenKind
   readonly provider: string
   readonly access: Redacted.Redacted
+  /** Of the access secret: grows with each new one. */
+  readonly generation: number
   /** This call is the single probe of a token that was out of use. */
   readonly probe: boolean
   /** Says how the call ended. The first report counts; a lease released without one is `Abandoned`. Never waits. */

@@ -129,9 +129,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return Effect.void
     })
 
-  const refuse = Effect.fnUntraced(function* (provider: string, tried: ReadonlySet<TokenId>) {
+  const refuse = Effect.fnUntraced(function* (
+    { only, provider }: Pick<LeaseRequest, "only" | "provider">,
+    tried: ReadonlySet<TokenId>
+  ) {
     const now = yield* Clock.currentTimeMillis
-    const { awaitsRenewal, endsAt, held, reason } = desk.shortage(provider, tried, now)
+    const { awaitsRenewal, endsAt, held, reason } = desk.shortage(provider, tried, now, only)
     yield* telling.refused(provider)
     const retryAfter = endsAt === undefined ? {} : { retryAfter: Duration.millis(endsAt - now) }
     return yield* new NoTokenUsable({ provider, held, reason, ...retryAfter, ...(awaitsRenewal && { awaitsRenewal }) })
@@ -139,7 +142,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Goes from token to token until one can be used. Each is tried once, so it ends. */
   const search = Effect.fnUntraced(function* (request: LeaseRequest, first: Loan | undefined, restore: Restore) {
-    const { exclude, provider, strategy = options.strategy } = request
+    const { exclude, only, provider, strategy = options.strategy } = request
     const tried = new Set(exclude)
     let loan = first
     let hasLooked = false
@@ -152,12 +155,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         if (isPrepared && isUsable(candidate)) return candidate
         tried.add(candidate.record.id)
       } else if (hasLooked || desk.isLimited(provider, yield* Clock.currentTimeMillis)) {
-        return yield* refuse(provider, tried)
+        return yield* refuse(request, tried)
       } else {
         yield* restore(Cache.get(looks, "store"))
         hasLooked = true
       }
-      loan = desk.pick(provider, strategy, tried, yield* Clock.currentTimeMillis)
+      loan = desk.pick(provider, strategy, tried, yield* Clock.currentTimeMillis, only)
     }
   })
 
@@ -165,8 +168,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const borrowed = (request: LeaseRequest, restore: Restore): Effect.Effect<UsableLoan, NoTokenUsable> =>
     Effect.clockWith((clock) => {
       const now = clock.currentTimeMillisUnsafe()
-      const { exclude = nobody, provider, strategy = options.strategy } = request
-      const loan = desk.pick(provider, strategy, exclude, now)
+      const { exclude = nobody, only, provider, strategy = options.strategy } = request
+      const loan = desk.pick(provider, strategy, exclude, now, only)
       if (loan === undefined || !isReady(loan, now)) return search(request, loan, restore)
       const renewal = renewIfEnding(loan.record, now)
       return renewal === undefined ? Effect.succeed(loan) : Effect.as(renewal, loan)
@@ -177,7 +180,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const used = loan.generation
     if (holdings.get(id)?.generation === used) yield* renewals.renew(id, used)
     const hasNew = (holdings.get(id)?.generation ?? used) > used && (yield* openNewest(loan))
-    return hasNew && isUsable(loan) ? loan.access : yield* refuse(provider, new Set([id]))
+    return hasNew && isUsable(loan) ? loan.access : yield* refuse({ provider }, new Set([id]))
   })
 
   class Held implements HeldLease {
@@ -187,6 +190,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     readonly kind
     readonly provider
     readonly access
+    readonly generation
     readonly probe
 
     constructor(loan: UsableLoan) {
@@ -197,6 +201,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       this.kind = kind
       this.provider = provider
       this.access = loan.access
+      this.generation = loan.generation
       this.probe = loan.probe
     }
 
@@ -219,9 +224,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
   }
 
-  const take = ({ exclude = nobody, provider, strategy = options.strategy }: LeaseRequest): HeldLease | undefined => {
+  const take = ({
+    exclude = nobody,
+    only,
+    provider,
+    strategy = options.strategy
+  }: LeaseRequest): HeldLease | undefined => {
     const at = now()
-    const loan = desk.pick(provider, strategy, exclude, at)
+    const loan = desk.pick(provider, strategy, exclude, at, only)
     if (loan === undefined) return undefined
     if (isReady(loan, at) && renewIfEnding(loan.record, at) === undefined) return new Held(loan)
     desk.giveBack(loan)
