@@ -28,10 +28,10 @@ export interface BrokerOptions {
 }
 
 /**
- * Needs a `Store`, a `Vault`, a `WarpClient` and an `OpenAiClient`; exposes every service, so that a program can take any of
- * them. The keys of the providers are put into the pool.
+ * Needs a `Store`, a `Vault`, a `Renewer`, a `WarpClient` and an `OpenAiClient`; exposes every service, so that a program can
+ * take any of them. The keys of the providers are put into the pool.
  */
-export const layerWith = ({
+export const layerWithRenewer = ({
   acquisition = {},
   cache = {},
   dedup = {},
@@ -53,8 +53,11 @@ export const layerWith = ({
         Predictor.layer
       )
     ),
-    Layer.provideMerge(TokenPool.layerWith(pool)),
-    Layer.provideMerge(Renewer.layerWarp)
+    Layer.provideMerge(TokenPool.layerWith(pool))
   )
+
+/** The same with the tokens renewed at Warp: needs no `Renewer`. */
+export const layerWith = (options: BrokerOptions = {}) =>
+  layerWithRenewer(options).pipe(Layer.provideMerge(Renewer.layerWarp))
 
 export const layer = layerWith()

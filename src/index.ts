@@ -122,3 +122,13 @@ export type {
 } from "./upstream/ModelClient.ts"
 export { OpenAiClient } from "./upstream/OpenAiClient.ts"
 export { WarpClient, type WarpOptions } from "./upstream/WarpClient.ts"
+export {
+  rootFolder,
+  WopanClient,
+  type WopanEntry,
+  type WopanFailure,
+  WopanMisconfigured,
+  type WopanOptions,
+  type WopanPage,
+  type WopanToken
+} from "./upstream/WopanClient.ts"

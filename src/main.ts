@@ -4,13 +4,17 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, FileSystem, Layer, Option, References, Runtime, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
-import { warpProvider } from "./domain/Provider.ts"
+import { warpProvider, wopanProvider } from "./domain/Provider.ts"
+import { Role } from "./access/Client.ts"
 import { Acquisition } from "./acquisition/Acquisition.ts"
 import * as config from "./cli/config.ts"
-import { broker, records, settings } from "./cli/layers.ts"
+import * as admin from "./cli/admin.ts"
+import * as keys from "./cli/keys.ts"
+import { access, broker, records, settings } from "./cli/layers.ts"
 import { serve } from "./cli/serve.ts"
 import { status } from "./cli/status.ts"
 import * as tokens from "./cli/tokens.ts"
+import * as tokensFile from "./cli/tokensFile.ts"
 import { Settings } from "./config/Settings.ts"
 import { Sandbox } from "./sandbox/Sandbox.ts"
 import { version } from "./version.ts"
@@ -58,6 +62,53 @@ const batchFlags = {
   )
 }
 
+const keyFlags = {
+  name: Flag.String("name").pipe(Flag.withDescription("How logs, the queue and lists call its holder")),
+  role: Flag.Literals("role", Role.literals).pipe(
+    Flag.withDescription("inference asks models, token takes and gives tokens, admin does all")
+  ),
+  priority: Flag.Int("priority").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))),
+    Flag.withDescription("Of its requests, and the most they may ask for: 0 to 9, 9 goes first"),
+    Flag.optional
+  ),
+  rpm: Flag.Int("rpm").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
+    Flag.withDescription("Requests in any 60 seconds. Default: any number"),
+    Flag.optional
+  ),
+  models: Flag.String("models").pipe(
+    Flag.withDescription("The models it may ask for, with commas between them. Default: all"),
+    Flag.optional
+  ),
+  expires: Flag.String("expires").pipe(
+    Flag.withDescription('When it ends: a duration such as "30 days", or an ISO date. Default: never'),
+    Flag.optional
+  )
+}
+
+const tokensOf = Flag.String("provider").pipe(
+  Flag.withDescription("Whose tokens. Default: wopan, the drive"),
+  Flag.withDefault(wopanProvider)
+)
+const importFlags = {
+  file: Argument.String("file").pipe(Argument.withDescription('{ "tokens": [ { "token", "name", "is_active", … } ] }')),
+  provider: tokensOf,
+  skipKnown: Flag.Boolean("skip-known").pipe(
+    Flag.withDescription("Pass over the tokens that the pool holds already, instead of refusing the file"),
+    Flag.withDefault(false)
+  ),
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("Say what would be done, and do nothing"),
+    Flag.withDefault(false)
+  )
+}
+const exportFlags = {
+  file: Argument.String("file").pipe(Argument.withDescription("Where they go, with mode 0600")),
+  provider: tokensOf,
+  force: Flag.Boolean("force").pipe(Flag.withDescription("Replace the file"), Flag.withDefault(false))
+}
+
 const simulating = Effect.promise(() => import("./cli/simulate.ts"))
 
 const commands = Command.make("weirgate").pipe(
@@ -94,7 +145,44 @@ const commands = Command.make("weirgate").pipe(
         tokenCommand("reset", tokens.reset, "Forget its failures, also the final ones: it is as if new"),
         tokenCommand("disable", tokens.disable, "Take it out of use until it is enabled or reset"),
         tokenCommand("enable", tokens.enable, "Let it be used again"),
-        tokenCommand("remove", tokens.remove, "Forget it, secrets and all")
+        tokenCommand("remove", tokens.remove, "Forget it, secrets and all"),
+        Command.make("import", importFlags, (given) =>
+          tokensFile.importFile(given).pipe(Effect.provide(tokensFile.manager), quiet)
+        ).pipe(Command.withDescription("Add the tokens of a tokens.json: all of them, or none and why, line by line")),
+        Command.make("export", exportFlags, (given) =>
+          tokensFile.exportFile(given).pipe(Effect.provide(tokensFile.manager), quiet)
+        ).pipe(Command.withDescription("Write the tokens to a tokens.json that only you can read, secrets and all"))
+      ])
+    ),
+    Command.make("key").pipe(
+      Command.withDescription("The keys that clients show; a running server takes changes over within a second"),
+      Command.withSubcommands([
+        Command.make("create", keyFlags, ({ expires, models, name, priority, role, rpm }) =>
+          keys
+            .create({
+              name,
+              role,
+              priority: Option.getOrUndefined(priority),
+              rpm: Option.getOrUndefined(rpm),
+              models: Option.getOrUndefined(models),
+              expires: Option.getOrUndefined(expires)
+            })
+            .pipe(Effect.provide(access), quiet)
+        ).pipe(Command.withDescription("Make a key: it alone is printed to standard output, this once")),
+        Command.make("list", {}, () => Effect.flatMap(keys.list, Console.log).pipe(Effect.provide(access), quiet)).pipe(
+          Command.withDescription("Show all keys, those of the configuration last")
+        ),
+        Command.make("revoke", { key: Argument.String("name-or-id") }, ({ key }) =>
+          keys.revoke(key).pipe(Effect.provide(access), quiet)
+        ).pipe(Command.withDescription("Have a key refused; when this ends, every server refuses it"))
+      ])
+    ),
+    Command.make("admin").pipe(
+      Command.withDescription("The console's one account"),
+      Command.withSubcommands([
+        Command.make("password", {}, () => admin.password.pipe(Effect.provide(access), quiet)).pipe(
+          Command.withDescription("Set the console's password, asked for here or read from a pipe")
+        )
       ])
     ),
     Command.make("config").pipe(

@@ -3,24 +3,28 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
 import { isSandboxUrl } from "../config/baseUrl.ts"
-import { type Provider, warpProvider } from "../domain/Provider.ts"
-import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
-import type { TokenKind } from "../domain/Token.ts"
+import { type Provider, warpProvider, wopanProvider } from "../domain/Provider.ts"
+import {
+  type InitialToken,
+  SettingInvalid,
+  Settings,
+  type WarpUpstream,
+  type WopanUpstream
+} from "../config/Settings.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Sandbox, type SandboxNotListening, type SandboxUnreachable } from "../sandbox/Sandbox.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
+import { WopanClient } from "../upstream/WopanClient.ts"
 
 export class Upstream extends Context.Service<
   Upstream,
   {
     /** Absent when no provider speaks Warp's wire. */
     readonly warp: WarpUpstream | undefined
+    /** Absent when there is no drive. */
+    readonly wopan: WopanUpstream | undefined
     /** What the pool starts with, besides the keys of the providers. */
-    readonly tokens: ReadonlyArray<{
-      readonly name: string
-      readonly kind: TokenKind
-      readonly refresh: Redacted.Redacted
-    }>
+    readonly tokens: ReadonlyArray<InitialToken>
     /** The sandbox's address, when one is used. */
     readonly sandbox: string | undefined
     /** The same, with the address of the sandbox put in where it is meant. */
@@ -28,18 +32,11 @@ export class Upstream extends Context.Service<
   }
 >()("weirgate/cli/Upstream") {
   static readonly layer = Layer.unwrap(
-    Effect.map(Settings, ({ providers, sandbox, tokens, usesSandbox, warp }) => {
-      if (!usesSandbox) {
-        return Layer.succeed(Upstream, { warp, tokens, sandbox: undefined, located: (providers) => providers })
-      }
-      const playsWarp = warp === undefined && providers.some(({ kind }) => kind === "warp")
-      return Layer.effect(
-        Upstream,
-        Effect.map(sandboxed(playsWarp ? sandbox.tokens : []), (upstream) =>
-          playsWarp ? upstream : { ...upstream, warp, tokens }
-        )
-      ).pipe(Layer.provide(runningSandbox(sandbox)))
-    })
+    Effect.map(Settings, (settings) =>
+      settings.usesSandbox
+        ? Layer.effect(Upstream, sandboxed(settings)).pipe(Layer.provide(runningSandbox(settings.sandbox)))
+        : Layer.succeed(Upstream, { ...settings, sandbox: undefined, located: (providers) => providers })
+    )
   ).pipe(Layer.provideMerge(NodeHttpClient.layerUndici))
 }
 
@@ -70,13 +67,30 @@ const portTaken = (message: string): Effect.Effect<Layer.Layer<Sandbox>, Setting
     })
   )
 
-const sandboxed = Effect.fnUntraced(function* (kinds: ReadonlyArray<"anonymous" | "personal">) {
-  const { url, apiKey, anonymousRefreshToken, personalRefreshToken } = yield* Sandbox
+/** Plays what is not configured. Tokens made there are as synthetic as the rest, so making them is allowed. */
+const sandboxed = Effect.fnUntraced(function* (settings: Settings["Service"]) {
+  const { anonymousRefreshToken, apiKey, personalRefreshToken, url, wopan } = yield* Sandbox
   const refreshOf = { anonymous: anonymousRefreshToken, personal: personalRefreshToken }
+  const playsWarp = settings.warp === undefined && settings.providers.some(({ kind }) => kind === "warp")
+  const playsWopan = settings.wopan === undefined
   return Upstream.of({
-    // Tokens made there are as synthetic as the rest, so making them is allowed.
-    warp: { baseUrl: url, identityUrl: url, tokenUrl: url, apiKey, minting: true },
-    tokens: kinds.map((kind) => ({ name: `sandbox-${kind}`, kind, refresh: refreshOf[kind] })),
+    warp: playsWarp ? { baseUrl: url, identityUrl: url, tokenUrl: url, apiKey, minting: true } : settings.warp,
+    wopan: settings.wopan ?? wopan,
+    tokens: [
+      ...settings.tokens,
+      ...(playsWarp ? settings.sandbox.tokens : []).map((kind) => ({
+        name: `sandbox-${kind}`,
+        provider: warpProvider,
+        kind,
+        credential: { refresh: refreshOf[kind] }
+      })),
+      ...(playsWopan ? wopan.tokens : []).map((credential, i) => ({
+        name: `sandbox-${i + 1}`,
+        provider: wopanProvider,
+        kind: "shared" as const,
+        credential
+      }))
+    ],
     sandbox: url,
     located: (providers) => providers.map((provider) => locatedAt(url, provider))
   })
@@ -98,13 +112,21 @@ const nowhere: WarpUpstream = {
   minting: false
 }
 
+export const wopanClient = Layer.unwrap(Effect.map(Upstream, ({ wopan = noDrive }) => WopanClient.layerWith(wopan)))
+
+/** Should anything be asked of it, it reaches nobody. */
+const noDrive: WopanUpstream = {
+  baseUrl: "http://127.0.0.1:9",
+  clientId: "none",
+  clientSecret: Redacted.make("0".repeat(16)),
+  iv: Redacted.make("0".repeat(16))
+}
+
 /** Puts the upstream's tokens into the pool; one that is known by its name keeps its state. */
 export const seeded = Layer.effectDiscard(
   Effect.gen(function* () {
     const pool = yield* TokenPool
     const { tokens } = yield* Upstream
-    yield* Effect.forEach(tokens, ({ name, kind, refresh }) =>
-      pool.add({ provider: warpProvider, name, kind, credential: { refresh } })
-    )
+    yield* Effect.forEach(tokens, (token) => pool.add(token))
   })
 )

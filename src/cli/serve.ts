@@ -1,24 +1,46 @@
 /** Runs the server until it is told to stop. */
 import { Effect, Layer } from "effect"
+import type { ConfiguredKey } from "../access/ClientKeys.ts"
 import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import { isSandboxUrl } from "../config/baseUrl.ts"
 import { offering } from "../traffic/offering.ts"
 import type { Provider } from "../domain/Provider.ts"
 import * as Server from "../http/Server.ts"
+import { told as consolePassword } from "./consolePassword.ts"
 import { broker } from "./layers.ts"
 import * as Reload from "./reload.ts"
+import { selfTest } from "./selfTest.ts"
+import { services } from "./services.ts"
 import { Upstream } from "./Upstream.ts"
 
 const announced = Layer.effectDiscard(
   Effect.gen(function* () {
     const { dataFolder, providers } = yield* Settings
-    const { sandbox, warp } = yield* Upstream
+    const { sandbox, warp, wopan } = yield* Upstream
+    const passwordIn = yield* consolePassword
     const url = yield* Server.address
     yield* Effect.logInfo(`Weirgate listens on ${url}`)
     for (const provider of providers) yield* Effect.logInfo(describe(provider, warp, sandbox))
+    if (wopan !== undefined) {
+      yield* Effect.logInfo(
+        isAt(wopan.baseUrl, sandbox)
+          ? `No drive is configured: the sandbox plays WoPan`
+          : `The drive is ${wopan.baseUrl}`
+      )
+    }
     yield* Effect.logInfo(`Its memory is in ${dataFolder}; documentation at ${url}/docs`)
+    yield* Effect.logInfo(
+      passwordIn === undefined
+        ? "The console's password is the one that was set; `weirgate admin password` sets another"
+        : `The console's password is in ${passwordIn}: read it, then delete the file`
+    )
+    for (const { detail, ok, service } of yield* selfTest(url)) {
+      yield* (ok ? Effect.logInfo : Effect.logWarning)(`Self-test ${ok ? "✓" : "✗"} ${service}: ${detail}`)
+    }
   })
 )
+
+const isAt = (baseUrl: string, sandbox: string | undefined) => sandbox !== undefined && baseUrl.startsWith(sandbox)
 
 const describe = (provider: Provider, warp: WarpUpstream | undefined, sandbox: string | undefined) => {
   if (provider.kind === "openai") {
@@ -49,10 +71,18 @@ const reloading = (taken: (settings: Settings["Service"]) => void) =>
 
 export const serve = Layer.unwrap(
   Effect.map(Settings, (settings) => {
-    let { clients } = settings.server
+    let keys = keysOf(settings)
     return announced.pipe(
-      Layer.provideMerge(reloading((next) => void ({ clients } = next.server))),
-      Layer.provideMerge(Server.layer({ ...settings.server, clients: () => clients }))
+      Layer.provideMerge(reloading((next) => void (keys = keysOf(next)))),
+      Layer.provideMerge(Server.layer(settings.server)),
+      Layer.provideMerge(services(() => keys))
     )
   })
 ).pipe(Layer.provideMerge(broker))
+
+/** The nth of the clients holds the nth key. */
+const keysOf = ({ server: { apiKeys, clients } }: Settings["Service"]): ReadonlyArray<ConfiguredKey> =>
+  clients.flatMap((client, i) => {
+    const key = apiKeys[i]
+    return key === undefined ? [] : [{ key, client }]
+  })

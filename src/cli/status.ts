@@ -80,11 +80,11 @@ const quotaOf = (quota: { readonly limit: number; readonly used: number; readonl
       ? "unlimited"
       : `${Math.max(0, quota.limit - quota.used)} of ${quota.limit}`
 
-const ago = (millis: number) => `${span(millis)} ago`
+export const ago = (millis: number) => `${span(millis)} ago`
 /** To the second, and to the two largest units. */
 const span = (millis: number) =>
   Duration.format(Duration.seconds(Math.max(1, Math.ceil(millis / 1000))))
     .split(" ")
     .slice(0, 2)
     .join(" ")
-const timeOf = (at: number) => DateTime.formatIso(DateTime.makeUnsafe(at)).slice(0, 19).replace("T", " ")
+export const timeOf = (at: number) => DateTime.formatIso(DateTime.makeUnsafe(at)).slice(0, 19).replace("T", " ")

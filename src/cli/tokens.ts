@@ -1,5 +1,7 @@
 /** What only a person may decide about a token of the pool. A running server takes it over within five seconds. */
 import { Effect, Schema } from "effect"
+import { Audit } from "../access/Audit.ts"
+import type { TokenId } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 
 /** No token is called so. */
@@ -19,25 +21,28 @@ const named = Effect.fnUntraced(function* (name: string) {
   return found
 })
 
+/** Kept in the audit log, also when there is no such token or the store fails. */
+const change = <E extends { readonly message: string }>(
+  verb: string,
+  act: (pool: TokenPool["Service"], id: TokenId) => Effect.Effect<void, E>
+) =>
+  Effect.fnUntraced(function* (name: string) {
+    const pool = yield* TokenPool
+    const audit = yield* Audit
+    const kept = { actor: "command line", action: `token.${verb}` }
+    const token = yield* Effect.flatMap(named(name), (token) => Effect.as(act(pool, token.id), token)).pipe(
+      Effect.tapError(({ message }) => audit.record({ ...kept, subject: name, result: "refused", detail: message }))
+    )
+    yield* audit.record({ ...kept, subject: `${token.name} (${token.id})`, result: "done" })
+  })
+
 /** Forgets its failures, also the final ones: it is as if new. */
-export const reset = Effect.fnUntraced(function* (name: string) {
-  const { id } = yield* named(name)
-  yield* TokenPool.use((pool) => pool.reset(id))
-})
+export const reset = change("reset", (pool, id) => pool.reset(id))
 
 /** Takes it out of use until `enable` or `reset`. */
-export const disable = Effect.fnUntraced(function* (name: string) {
-  const { id } = yield* named(name)
-  yield* TokenPool.use((pool) => pool.disable(id, "disabled by a person"))
-})
+export const disable = change("disable", (pool, id) => pool.disable(id, "disabled by a person"))
 
-export const enable = Effect.fnUntraced(function* (name: string) {
-  const { id } = yield* named(name)
-  yield* TokenPool.use((pool) => pool.enable(id))
-})
+export const enable = change("enable", (pool, id) => pool.enable(id))
 
 /** Forgets it, secrets and all. One that the configuration names comes back at the next start. */
-export const remove = Effect.fnUntraced(function* (name: string) {
-  const { id } = yield* named(name)
-  yield* TokenPool.use((pool) => pool.remove(id))
-})
+export const remove = change("remove", (pool, id) => pool.remove(id))

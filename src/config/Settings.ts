@@ -7,7 +7,7 @@ import { HttpUrl, Port } from "./fields.ts"
 import type { Problem } from "./problems.ts"
 import { parse, type SettingsFile } from "./SettingsFile.ts"
 
-export type { Client, Traffic, WarpUpstream } from "./configured.ts"
+export type { InitialToken, Traffic, WarpUpstream, WopanUpstream } from "./configured.ts"
 export { SettingInvalid } from "./environment.ts"
 
 const sandboxTokens = ["anonymous", "personal"] as const
@@ -21,6 +21,7 @@ export class Settings extends Context.Service<
       readonly host: string
       readonly port: number
       readonly maxBodyBytes: number
+      readonly maxConnections: number
       /** How long requests under way may go on after SIGTERM. */
       readonly drain: Duration.Duration
     }
@@ -28,6 +29,8 @@ export class Settings extends Context.Service<
     readonly masterKey: Redacted.Redacted | undefined
     readonly acquisition: NonNullable<SettingsFile["acquisition"]>
     readonly pool: NonNullable<SettingsFile["pool"]>
+    readonly health: NonNullable<SettingsFile["health"]>
+    readonly drive: { readonly cacheFor?: Duration.Duration }
     readonly sandbox: {
       readonly port: number
       /** A sandbox that runs already. */
@@ -105,12 +108,15 @@ const settle = Effect.fnUntraced(function* (file: SettingsFile, filename: string
       host: (yield* variable("WEIRGATE_HOST", Config.String)) ?? server?.host ?? "127.0.0.1",
       port: (yield* variable("WEIRGATE_PORT", portNumber)) ?? server?.port ?? 28_889,
       maxBodyBytes: server?.maxBodyBytes ?? 10 * 1024 * 1024,
+      maxConnections: server?.maxConnections ?? 10_000,
       drain: server?.drain ?? Duration.seconds(20)
     },
     dataFolder: (yield* variable("WEIRGATE_DATA", Config.String)) ?? ".weirgate",
     masterKey: yield* variable("WEIRGATE_MASTER_KEY", Config.Redacted),
     acquisition: file.acquisition ?? {},
     pool: file.pool ?? {},
+    health: file.health ?? {},
+    drive: file.wopan?.cacheFor === undefined ? {} : { cacheFor: file.wopan.cacheFor },
     sandbox: {
       port: (yield* variable("WEIRGATE_SANDBOX_PORT", portNumber)) ?? 28_890,
       url: yield* variable("WEIRGATE_SANDBOX_URL", httpUrl),

@@ -4,7 +4,9 @@
  */
 import { Result, Schema } from "effect"
 import { warpProvider } from "../domain/Provider.ts"
+import { Role } from "../access/Client.ts"
 import { TokenKind } from "../domain/Token.ts"
+import { wopanProvider } from "../domain/Provider.ts"
 import { whyNotBaseUrl } from "./baseUrl.ts"
 import {
   count,
@@ -128,8 +130,36 @@ const ClientKey = Schema.Struct({
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
     "Its requests' priority, 9 being the most urgent, and the most it may ask for."
   ),
-  timeout: phase("How long its requests may take when they do not say it themselves.")
+  timeout: phase("How long its requests may take when they do not say it themselves."),
+  role: field(
+    Role,
+    "inference asks models, token takes and gives tokens at /api/token, admin does all. Default: inference."
+  ),
+  rpm: field(count, "Its requests in any 60 seconds. Default: as many as the upstreams take."),
+  models: field(Models, "The public model names it may ask for. Default: all.")
 }).annotate({ message: `Expected ${namesVariable}` })
+
+const Wopan = Schema.Struct({
+  baseUrl: required(HttpUrl, "Ends before /{channel}/dispatcher."),
+  clientId: required(Schema.NonEmptyString, "Of the web client."),
+  clientSecret: required(SecretRef, "Of the web client: 16 characters."),
+  iv: required(SecretRef, "The cipher's initial vector: 16 characters."),
+  cacheFor: positive("How long a listing answers for the drive when nobody asks for realtime. Default: 5 minutes.")
+})
+
+const tokenFields = {
+  name: Schema.NonEmptyString,
+  kind: TokenKind
+}
+const Token = Schema.Union([
+  Schema.Struct({ ...tokenFields, provider: Schema.Literal(warpProvider), refreshToken: SecretRef }),
+  Schema.Struct({
+    ...tokenFields,
+    provider: Schema.Literal(wopanProvider),
+    accessToken: SecretRef,
+    refreshToken: Schema.optionalKey(SecretRef)
+  })
+]).annotate({ discriminator: "provider", message: 'Expected "warp" | "wopan"' })
 
 export const SettingsFile = Schema.Struct({
   $schema: field(Schema.String, "Where an editor finds this schema. Weirgate does not read it."),
@@ -142,6 +172,7 @@ export const SettingsFile = Schema.Struct({
         "Whoever calls must show one of these; without any, the server stays on the loopback."
       ),
       maxBodyBytes: field(count, "The largest request it reads. Default: 10 MiB."),
+      maxConnections: field(count, "Connections at once; more are closed as they come. Default: 10000."),
       drain: positive("How long requests under way may go on after SIGTERM. Default: 20 seconds.")
     })
   ),
@@ -162,21 +193,23 @@ export const SettingsFile = Schema.Struct({
   pool: field(
     Schema.Struct({
       strategy: field(Schema.Literals(["priority", "round_robin", "best"]), "Which token is lent. Default: priority."),
-      renewBefore: positive("How long before its end an access token is renewed.")
+      renewBefore: positive("How long before its end an access token is renewed."),
+      leaseFor: positive("How long a token that /api/token/get gave may be reported on. Default: 10 minutes.")
     }),
     "How tokens are lent."
   ),
   warp: field(Schema.Struct(warpUpstream), "Short for a provider of kind warp."),
+  wopan: field(
+    Wopan,
+    "The WoPan cloud drive, whose files /api/files serves. Without it, a sandbox that runs plays it."
+  ),
   tokens: field(
-    Schema.Array(
-      Schema.Struct({
-        name: Schema.NonEmptyString,
-        provider: Schema.Literal(warpProvider),
-        kind: TokenKind,
-        refreshToken: SecretRef
-      })
-    ).check(distinct("name", ({ name }) => name, ["name"])),
-    "Warp tokens that the pool starts with."
+    Schema.Array(Token).check(distinct("name", ({ name, provider }) => `${provider}/${name}`, ["name"])),
+    "Tokens that the pool starts with."
+  ),
+  health: field(
+    Schema.Struct({ every: positive("Between two checks of one token. Default: 5 minutes.") }),
+    "Asks the upstreams, at no cost, whether each token is still good."
   ),
   providers: field(
     Schema.Array(
@@ -212,6 +245,9 @@ export const SettingsFile = Schema.Struct({
 export type SettingsFile = typeof SettingsFile.Type
 export type FileProvider = NonNullable<SettingsFile["providers"]>[number]
 export type FileWarp = NonNullable<SettingsFile["warp"]>
+export type FileWopan = NonNullable<SettingsFile["wopan"]>
+export type FileToken = NonNullable<SettingsFile["tokens"]>[number]
+export type FileClient = NonNullable<NonNullable<SettingsFile["server"]>["apiKeys"]>[number]
 
 /** All that is wrong with its shape; what stands against what is judged by whoever puts it together. */
 export const parse = (text: string): Result.Result<SettingsFile, readonly [Problem, ...ReadonlyArray<Problem>]> => {

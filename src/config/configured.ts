@@ -9,13 +9,15 @@ import {
   type Route,
   type Target,
   type Timeouts,
-  warpProvider
+  warpProvider,
+  wopanProvider
 } from "../domain/Provider.ts"
-import type { TokenKind } from "../domain/Token.ts"
+import type { Credential, TokenKind } from "../domain/Token.ts"
+import type { Client } from "../access/Client.ts"
 import { isSandboxUrl, normalBaseUrl, reachOf } from "./baseUrl.ts"
 import type { SecretOf } from "./environment.ts"
 import type { Problem } from "./problems.ts"
-import type { FileProvider, FileWarp, SettingsFile } from "./SettingsFile.ts"
+import type { FileClient, FileProvider, FileToken, FileWarp, FileWopan, SettingsFile } from "./SettingsFile.ts"
 
 export interface WarpUpstream {
   readonly baseUrl: string
@@ -25,13 +27,19 @@ export interface WarpUpstream {
   readonly minting: boolean
 }
 
-/** The holder of a key to this server. Several keys may have one holder, by its name. */
-export interface Client {
+export interface WopanUpstream {
+  readonly baseUrl: string
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  readonly iv: Redacted.Redacted
+}
+
+/** What the pool starts with, besides the keys of the providers. */
+export interface InitialToken {
   readonly name: string
-  /** Of its requests when they do not say it, and the most they may ask for: 0 to 9. */
-  readonly priority: number | undefined
-  /** Of its requests when they do not say it. */
-  readonly timeout: Duration.Duration | undefined
+  readonly provider: string
+  readonly kind: TokenKind
+  readonly credential: Partial<Credential>
 }
 
 export interface Traffic {
@@ -50,11 +58,9 @@ export interface Configured {
   readonly routes: ReadonlyArray<Route>
   /** Absent when Warp is not configured. */
   readonly warp: WarpUpstream | undefined
-  readonly tokens: ReadonlyArray<{
-    readonly name: string
-    readonly kind: TokenKind
-    readonly refresh: Redacted.Redacted
-  }>
+  /** Absent when the drive is not configured. */
+  readonly wopan: WopanUpstream | undefined
+  readonly tokens: ReadonlyArray<InitialToken>
   /** The nth of the clients holds the nth key. */
   readonly apiKeys: ReadonlyArray<Redacted.Redacted>
   readonly clients: ReadonlyArray<Client>
@@ -86,13 +92,19 @@ export const configured = (
   if (warps.length > 1) refuse("warp", `it is short for ${warps[1]?.field}, which is there as well: keep one of them`)
   const warp = warps[0] && warpOf(warps[0].warp, warps[0].field, secret, refuse)
   if (file.warp !== undefined) providers.push(warpAlone)
-  const tokens = (file.tokens ?? []).map(({ kind, name, refreshToken }, i) => ({
-    name,
-    kind,
-    refresh: secret(refreshToken.env, `tokens[${i}].refreshToken.env`)
-  }))
-  if (warp === undefined && tokens.length > 0) refuse("tokens", "there is no upstream for them; set warp")
-  const offered = providers.length > 0 ? providers : [warpAlone]
+  const wopan = file.wopan && wopanOf(file.wopan, secret, refuse)
+  const tokens = (file.tokens ?? []).map((token, i) => tokenOf(token, `tokens[${i}]`, secret))
+  for (const [provider, upstream] of [
+    [warpProvider, warp],
+    [wopanProvider, wopan]
+  ] as const) {
+    const first = tokens.findIndex((token) => token.provider === provider)
+    if (upstream === undefined && first >= 0) {
+      refuse(`tokens[${first}].provider`, `there is no upstream for it; set ${provider}`)
+    }
+  }
+  // Whoever has configured the drive alone wants nothing played.
+  const offered = providers.length > 0 || wopan !== undefined ? providers : [warpAlone]
 
   return {
     problems,
@@ -100,12 +112,13 @@ export const configured = (
       providers: offered,
       routes: routesOf(file, offered, refuse),
       warp,
+      wopan,
       tokens,
       apiKeys: keys,
-      clients: apiKeys.map(({ name, priority, timeout }, i) => ({ name: name ?? `key-${i + 1}`, priority, timeout })),
+      clients: apiKeys.map(clientOf),
       traffic: trafficOf(file),
       usesSandbox:
-        providers.length === 0 ||
+        (providers.length === 0 && offered.length > 0) ||
         offered.some((provider) => provider.kind === "openai" && isSandboxUrl(provider.baseUrl))
     }
   }
@@ -217,6 +230,37 @@ const warpOf = (warp: FileWarp, field: string, secret: ReadSecret, refuse: Refus
   const apiKey = secret(firebaseApiKey.env, `${field}.firebaseApiKey.env`)
   return { baseUrl, identityUrl, tokenUrl, apiKey, minting: minting ?? false }
 }
+
+const wopanOf = (wopan: FileWopan, secret: ReadSecret, refuse: Refuse): WopanUpstream => {
+  refuseClearText(wopan.baseUrl, "wopan.baseUrl", refuse)
+  const clientSecret = secret(wopan.clientSecret.env, "wopan.clientSecret.env")
+  const iv = secret(wopan.iv.env, "wopan.iv.env")
+  for (const [name, value] of Object.entries({ clientSecret, iv })) {
+    // One that is not set is told already.
+    if (value === none || isCipherText(Redacted.value(value))) continue
+    refuse(`wopan.${name}.env`, "the variable that it names does not hold 16 printable ASCII characters")
+  }
+  return { baseUrl: wopan.baseUrl, clientId: wopan.clientId, clientSecret, iv }
+}
+
+const isCipherText = (text: string) => /^[\x21-\x7e]{16}$/.test(text)
+
+const tokenOf = (token: FileToken, field: string, secret: ReadSecret): InitialToken => {
+  const { kind, name, provider, refreshToken } = token
+  const refresh = refreshToken && secret(refreshToken.env, `${field}.refreshToken.env`)
+  if (token.provider === warpProvider) return { name, provider, kind, credential: { refresh } }
+  const access = secret(token.accessToken.env, `${field}.accessToken.env`)
+  return { name, provider, kind, credential: { access, ...(refresh && { refresh }) } }
+}
+
+const clientOf = ({ models, name, priority, role, rpm, timeout }: FileClient, i: number): Client => ({
+  name: name ?? `key-${i + 1}`,
+  role: role ?? "inference",
+  priority,
+  timeout,
+  models: models && new Set(models),
+  rpm
+})
 
 /** A target is split at its first slash: a model's name may hold more of them. */
 const targetOf = (written: string): Target => {

@@ -19,14 +19,14 @@ export const difference = (running: Values, next: Values): Difference => {
     ...running,
     providers,
     routes,
-    server: { ...running.server, clients: clientsOf(running, next) }
+    server: { ...running.server, apiKeys: next.server.apiKeys, clients: next.server.clients }
   }
   return {
     settings,
     taken: [
       ...changes("provider", running.providers, providers, ({ name }) => name),
       ...changes("route", running.routes, routes, ({ model }) => model),
-      ...(Equal.equals(running.server.clients, settings.server.clients) ? [] : ["clients changed"])
+      ...(Equal.equals(keysOf(running), keysOf(next)) ? [] : ["keys of clients changed"])
     ],
     deferred: deferredOf(running, next)
   }
@@ -54,20 +54,17 @@ const madeOf = ({ providers, usesSandbox, warp }: Values) => ({
   ownWarp: warp !== undefined
 })
 
-/** The keys are those of the start; what is said of their holders need not be, as long as they are the same keys. */
-const clientsOf = ({ server: running }: Values, { server: next }: Values) =>
-  sameKeys(running.apiKeys, next.apiKeys)
-    ? running.apiKeys.flatMap((key) => next.clients[next.apiKeys.findIndex((other) => Equal.equals(key, other))] ?? [])
-    : running.clients
+const keysOf = ({ server: { apiKeys, clients } }: Values) => ({ apiKeys, clients })
 
 const deferredOf = (running: Values, next: Values): ReadonlyArray<string> => {
-  const { apiKeys, clients: _, ...server } = running.server
-  const { apiKeys: nextKeys, clients: _next, ...nextServer } = next.server
+  const { apiKeys: _k, clients: _c, ...server } = running.server
+  const { apiKeys: _nk, clients: _nc, ...nextServer } = next.server
   const parts: ReadonlyArray<readonly [string, boolean]> = [
     ["server", !Equal.equals(server, nextServer)],
-    ["server.apiKeys", !sameKeys(apiKeys, nextKeys)],
     ["acquisition", !Equal.equals(running.acquisition, next.acquisition)],
     ["pool", !Equal.equals(running.pool, next.pool)],
+    ["wopan", !Equal.equals(running.wopan, next.wopan) || !Equal.equals(running.drive, next.drive)],
+    ["health", !Equal.equals(running.health, next.health)],
     ["warp", !Equal.equals(running.warp, next.warp)],
     ["tokens", !Equal.equals(running.tokens, next.tokens)],
     ["traffic", !Equal.equals(running.traffic, next.traffic)],
@@ -75,10 +72,6 @@ const deferredOf = (running: Values, next: Values): ReadonlyArray<string> => {
   ]
   return parts.flatMap(([part, differs]) => (differs ? [part] : []))
 }
-
-/** In any order. */
-const sameKeys = (some: ReadonlyArray<unknown>, others: ReadonlyArray<unknown>) =>
-  some.length === others.length && some.every((key) => others.some((other) => Equal.equals(key, other)))
 
 const changes = <A>(
   what: string,

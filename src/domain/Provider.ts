@@ -5,6 +5,9 @@ import type { TokenKind } from "./Token.ts"
 /** The name under which the pool, the ledger and the configuration know Warp. */
 export const warpProvider = "warp"
 
+/** The name under which the pool and the configuration know the WoPan drive. */
+export const wopanProvider = "wopan"
+
 /** So many, no limit, or one that nobody told us: then it is learned. */
 export type Limit = number | "unlimited" | "unknown"
 

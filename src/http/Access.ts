@@ -1,91 +1,110 @@
-/** Who may call. Without keys the server is open to this machine alone; with keys every model route needs one. */
-import { Context, Effect, Layer, Redacted } from "effect"
-import type { Duration } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
-import { hash, timingSafeEqual } from "node:crypto"
-import { errorResponse, ForeignHost, Unauthorized } from "./Errors.ts"
+/** Lets in whoever may come: by a key, by a session of the console, or, while there is no key, everyone on this machine. */
+import { Clock, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { ClientKeys, type Verdict } from "../access/ClientKeys.ts"
+import { ConsoleAccount, type Session } from "../access/ConsoleAccount.ts"
+import { type Client, nobody } from "../access/Client.ts"
+import { Access, Caller } from "../contract/Access.ts"
+import { responseFor } from "./Errors.ts"
+import { CrossSite, Forbidden, KeyRateLimited, Unauthorized } from "./failures.ts"
+import { type Rule, ruleOf } from "./permissions.ts"
+import { isSafe, sameText } from "./sameSite.ts"
+import { cookieOf, withCookie } from "./sessionCookie.ts"
 
-/** What is known of whoever holds a key. */
-export interface Client {
-  /** For deduplication, turns in the queue and logs; never a key. */
-  readonly name: string
-  /** Of its requests when they do not say it, and the most they may ask for. */
-  readonly priority: number | undefined
-  /** Of its requests when they do not say it. */
-  readonly timeout: Duration.Duration | undefined
+export type Refusal = Unauthorized | Forbidden | KeyRateLimited
+
+/** Who asks, if the key may do it; counts the request. */
+export const admitted = (keys: ClientKeys["Service"], verdict: Verdict, { roles }: Rule): Client | Refusal => {
+  if (verdict._tag === "Refused") return new Unauthorized({ why: verdict.why })
+  const { client } = verdict
+  if (!roles.includes(client.role)) return new Forbidden({ role: client.role, needed: roles })
+  const wait = keys.spend(verdict)
+  return wait === undefined ? client : new KeyRateLimited({ retryAfter: Duration.millis(wait) })
 }
 
-/** Who calls. */
-export class Caller extends Context.Service<Caller, Client>()("weirgate/http/Caller") {}
+/** `isOpen`: whether models may be asked without a key. */
+export const layerWith = (isOpen: () => boolean) =>
+  Layer.effect(
+    Access,
+    Effect.gen(function* () {
+      const keys = yield* ClientKeys
+      const account = yield* ConsoleAccount
 
-/** The name of all callers of a server without keys. */
-export const local = "local"
+      /** A key that is not known may have been made by another process a moment ago. */
+      const judged = (key: string): Effect.Effect<Verdict> => {
+        const verdict = keys.judge(key)
+        return verdict._tag === "Refused" && verdict.why === "unknown" ? keys.judgeAfresh(key) : Effect.succeed(verdict)
+      }
 
-const nobody: Client = { name: local, priority: undefined, timeout: undefined }
+      const sessionOf = (request: HttpServerRequest.HttpServerRequest) => {
+        const cookie = cookieOf(request)
+        // While the store is away nobody has one.
+        return cookie === undefined ? Effect.undefined : Effect.orElseSucceed(account.session(cookie), () => undefined)
+      }
 
-export class Access extends HttpApiMiddleware.Service<Access, { provides: Caller }>()("weirgate/http/Access", {
-  security: { bearer: HttpApiSecurity.bearer }
-}) {
-  static readonly layerFor = (holderOf: HolderOf) =>
-    Layer.succeed(
-      Access,
-      Access.of({
-        bearer: (handler, { credential }) =>
-          Effect.suspend(() => {
-            const holder = holderOf(Redacted.value(credential))
-            return holder === undefined
-              ? Effect.succeed(errorResponse(new Unauthorized()))
-              : Effect.provideService(handler, Caller, holder())
-          })
+      return Access.of({
+        bearer: Effect.fnUntraced(function* (handler, { credential, group }) {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const rule = ruleOf(group.identifier)
+          const address = Option.getOrUndefined(request.remoteAddress)
+          const serve = (client: Client) => Effect.provideService(handler, Caller, { ...client, address })
+          const refuse = (failure: Refusal | CrossSite) => Effect.succeed(responseFor(request.url, failure))
+
+          const key = Redacted.value(credential)
+          const session = key === "" && rule.roles.includes("admin") ? yield* sessionOf(request) : undefined
+          if (session !== undefined) {
+            if (!isSafe(request.method) && !showsCsrf(request, session.session)) {
+              return yield* refuse(new CrossSite({ reason: "token" }))
+            }
+            const response = yield* serve(console)
+            return session.rotated ? withCookie(response, session.session, request, yield* now) : response
+          }
+          if (!rule.always && isOpen()) return yield* serve(nobody)
+          if (key === "") return yield* refuse(new Unauthorized({ why: "missing" }))
+          const client = admitted(keys, yield* judged(key), rule)
+          return yield* "_tag" in client ? refuse(client) : serve(client)
+        })
       })
-    )
-}
+    })
+  )
 
-/** What is known of a key's holder by now. */
-export type Holder = () => Client
+const now = Clock.currentTimeMillis
 
-/** Whose the key is; nobody's when it is none of those that are known. Without keys, everyone is `local`. */
-export type HolderOf = (key: string) => Holder | undefined
+const showsCsrf = ({ headers }: HttpServerRequest.HttpServerRequest, { csrf }: Session) =>
+  sameText(headers["x-csrf-token"] ?? "", Redacted.value(csrf))
 
-/**
- * Keys are compared in constant time over their digests. The nth of `clients`, which is asked for each request and so may
- * change, holds the nth key; one who is not among them is called `key-n`.
- */
-export const holders = (
-  keys: ReadonlyArray<Redacted.Redacted>,
-  clients: () => ReadonlyArray<Client> = () => []
-): HolderOf => {
-  const known = keys.map((key) => digestOf(Redacted.value(key)))
-  const all = keys.map((_, i): Holder => {
-    const unnamed: Client = { ...nobody, name: `key-${i + 1}` }
-    return () => clients()[i] ?? unnamed
-  })
-  return (key) => {
-    if (known.length === 0) return everyone
-    const shown = digestOf(key)
-    // Every key is compared, so that the time taken tells nothing of which one matched.
-    const matches = known.map((each) => timingSafeEqual(each, shown))
-    return all[matches.indexOf(true)]
-  }
-}
+/** Whoever has logged in. */
+const console: Client = { ...nobody, name: "console", role: "admin" }
 
-const everyone: Holder = () => nobody
-
-/** The same for the requests of one connection, which mostly show the same key: it is looked for once. */
-export const remembering = (holderOf: HolderOf) => {
-  const shown = new WeakMap<object, { readonly authorization: string | undefined; readonly holder: Holder }>()
-  return (authorization: string | undefined, connection: object): Holder | undefined => {
+/** The same for the requests of one connection, which mostly show the same key: it is judged once a second. */
+export const remembering = (keys: ClientKeys["Service"], now: () => number) => {
+  const shown = new WeakMap<object, Memo>()
+  return (authorization: string | undefined, connection: object): Verdict => {
     const last = shown.get(connection)
-    if (last !== undefined && last.authorization === authorization) return last.holder
-    const holder = holderOf(keyOf(authorization))
-    if (holder !== undefined) shown.set(connection, { authorization, holder })
-    return holder
+    const at = now()
+    if (
+      last !== undefined &&
+      last.authorization === authorization &&
+      last.version === keys.version() &&
+      at - last.at < rejudged
+    ) {
+      return last.verdict
+    }
+    const verdict = keys.judge(keyOf(authorization))
+    if (verdict._tag === "Admitted") shown.set(connection, { authorization, verdict, version: keys.version(), at })
+    return verdict
   }
 }
 
-/** By Node's own hash, which is made at once: WebCrypto's would be a turn of the event loop for each request. */
-const digestOf = (key: string) => hash("sha256", key, "buffer")
+interface Memo {
+  readonly authorization: string | undefined
+  readonly verdict: Verdict
+  readonly version: number
+  readonly at: number
+}
+
+/** A key may end while its connection lives. */
+const rejudged = 1_000
 
 const bearer = /^bearer +(\S+) *$/i
 
@@ -95,14 +114,6 @@ export const keyOf = (authorization: string | undefined): string => bearer.exec(
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
 export const isLocalHost = (host: string | undefined): boolean => localHost.test(host ?? "")
-
-/** An open server must not answer a web page that has had its own name resolved to this machine. */
-export const refuseForeignHosts = <E, R>(
-  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    isLocalHost(request.headers["host"]) ? handler : Effect.succeed(errorResponse(new ForeignHost()))
-  )
 
 export const isLoopback = (host: string) =>
   localHost.test(host.includes(":") && !host.startsWith("[") ? `[${host}]` : host)

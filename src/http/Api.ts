@@ -3,23 +3,14 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ChatRequest, ToolCall } from "../domain/Chat.ts"
 import { version } from "../version.ts"
+import { Access } from "../contract/Access.ts"
+import { Admin, Login } from "../contract/admin.ts"
+import { DriveApi } from "../contract/drive.ts"
+import { Tokens } from "../contract/tokens.ts"
+import { ErrorBody, failures } from "../contract/wire.ts"
 import { Trace } from "../traffic/journey.ts"
-import { Access } from "./Access.ts"
 import { ModelList } from "./models.ts"
 import { PerformanceReport } from "./Performance.ts"
-
-const ErrorBody = Schema.Struct({
-  error: Schema.Struct({
-    message: Schema.String,
-    type: Schema.String,
-    param: Schema.NullOr(Schema.String),
-    code: Schema.NullOr(Schema.String)
-  })
-}).annotate({ identifier: "Error" })
-
-const failures = [400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504].map((status) =>
-  ErrorBody.pipe(HttpApiSchema.status(status))
-)
 
 const ChatCompletion = Schema.Struct({
   id: Schema.String,
@@ -94,7 +85,7 @@ class Models extends HttpApiGroup.make("models")
   )
   .middleware(Access) {}
 
-class Admin extends HttpApiGroup.make("admin")
+class Traced extends HttpApiGroup.make("traces")
   .add(
     HttpApiEndpoint.get("request", "/api/admin/requests/:id", {
       params: { id: Schema.String },
@@ -118,7 +109,14 @@ class Probes extends HttpApiGroup.make("probes")
   ) {}
 
 /** What the router serves. */
-export class Routed extends HttpApi.make("weirgate").add(Models).add(Admin).add(Probes) {}
+export class Routed extends HttpApi.make("weirgate")
+  .add(Models)
+  .add(Tokens)
+  .add(DriveApi)
+  .add(Login)
+  .add(Admin)
+  .add(Traced)
+  .add(Probes) {}
 
 /** All of it: with the calls of models, which `ModelServer` answers. */
 export class Api extends HttpApi.make("weirgate")

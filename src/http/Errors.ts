@@ -1,49 +1,27 @@
 /** The one table from what went wrong to what the client is told: status, OpenAI's `type` and `code`, `Retry-After`. */
-import { Duration, Schema } from "effect"
+import { Duration } from "effect"
 import { HttpServerResponse } from "effect/http"
+import type { KeyNameRefused, KeyUnknown } from "../access/ClientKeys.ts"
+import type { LoginRefused, LoginThrottled, PasswordRefused } from "../access/ConsoleAccount.ts"
+import type { ManagerError } from "../contract/wire.ts"
 import type { CallFailure } from "../domain/Failure.ts"
+import type { DriveFailure } from "../drive/Drive.ts"
+import type { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "../manager/TokenManager.ts"
+import type { TokenUnknown } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 import type { GatewayFailure } from "../traffic/Gateway.ts"
-
-/** What the caller sent cannot be used; `param` is the path of the field. */
-export class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", {
-  param: Schema.NullOr(Schema.String),
-  reason: Schema.String,
-  status: Schema.Literals([400, 413, 415])
-}) {
-  override get message() {
-    return this.param === null ? this.reason : `${this.param}: ${this.reason}`
-  }
-}
-
-export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {}) {
-  override get message() {
-    return "a valid API key is needed: send it as “Authorization: Bearer …”"
-  }
-}
-
-/** The `Host` header names a machine that is not this one (DNS rebinding). */
-export class ForeignHost extends Schema.TaggedError<ForeignHost>()("ForeignHost", {}) {
-  override get message() {
-    return "this server answers only to local host names while it has no API keys"
-  }
-}
-
-export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
-  method: Schema.String,
-  path: Schema.String
-}) {
-  override get message() {
-    return `there is nothing at ${this.method} ${this.path}`
-  }
-}
-
-/** The server is going, and has waited for this request as long as it may. */
-export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
-  override get message() {
-    return "the server is shutting down"
-  }
-}
+import type {
+  BadRequest,
+  CrossSite,
+  Forbidden,
+  ForeignHost,
+  KeyRateLimited,
+  ModelNotAllowed,
+  NotFound,
+  NothingToLend,
+  ShuttingDown,
+  Unauthorized
+} from "./failures.ts"
 
 export type WireFailure =
   | GatewayFailure
@@ -51,8 +29,24 @@ export type WireFailure =
   | StoreUnavailable
   | BadRequest
   | Unauthorized
+  | Forbidden
+  | CrossSite
+  | KeyRateLimited
+  | ModelNotAllowed
   | ForeignHost
   | NotFound
+  | NothingToLend
+  | DriveFailure
+  | TokenHeld
+  | TokenNotHeld
+  | TokenUnknown
+  | LeaseUnknown
+  | ProviderUnknown
+  | KeyNameRefused
+  | KeyUnknown
+  | LoginRefused
+  | LoginThrottled
+  | PasswordRefused
 
 interface Wire {
   readonly status: number
@@ -91,6 +85,16 @@ export const wireAnswer = (failure: WireFailure): WireAnswer => answerOf(wireOf(
 
 export const errorResponse = (failure: WireFailure) => respond(wireOf(failure))
 
+/** The same in D4's frame, for D4's paths. */
+export const managerResponse = (failure: WireFailure) => respondToManager(wireOf(failure))
+
+const isManagers = /^\/api\/(token|folders|files|download)(\/|\?|$)/
+
+/** In the frame that the callers of that path know. */
+export const responseFor = (url: string, failure: WireFailure) =>
+  isManagers.test(url) ? managerResponse(failure) : errorResponse(failure)
+export const defectResponseFor = (url: string) => (isManagers.test(url) ? respondToManager(defect) : respond(defect))
+
 /** For what nobody foresaw: tells nothing of its inside. */
 const defect: Wire = {
   status: 500,
@@ -99,7 +103,6 @@ const defect: Wire = {
   message: "the server failed to handle the request"
 }
 export const defectAnswer = answerOf(defect)
-export const defectResponse = respond(defect)
 
 export const defectBody = bodyOf({
   status: 500,
@@ -115,6 +118,54 @@ function wireOf(failure: WireFailure): Wire {
       return { status: failure.status, type: "invalid_request_error", code: null, message, param: failure.param }
     case "Unauthorized":
       return { status: 401, type: "invalid_request_error", code: "invalid_api_key", message }
+    case "Forbidden":
+      return { status: 403, type: "invalid_request_error", code: "role_not_allowed", message }
+    case "CrossSite":
+      return { status: 403, type: "invalid_request_error", code: "cross_site", message }
+    case "KeyRateLimited":
+      return { ...tooMany("key_rate_limited", message), retryAfter: failure.retryAfter }
+    case "ModelNotAllowed":
+      return { status: 403, type: "invalid_request_error", code: "model_not_allowed", message, param: "model" }
+    case "LoginRefused":
+      return { status: 401, type: "invalid_request_error", code: "wrong_password", message, param: "password" }
+    case "LoginThrottled":
+      return { ...tooMany("login_throttled", message), retryAfter: failure.retryAfter }
+    case "PasswordRefused":
+      return { status: 400, type: "invalid_request_error", code: "password_refused", message, param: "password" }
+    case "KeyNameRefused":
+      return failure.reason === "taken"
+        ? { status: 409, type: "invalid_request_error", code: "name_taken", message, param: "name" }
+        : { status: 400, type: "invalid_request_error", code: null, message, param: "name" }
+    case "KeyUnknown":
+      return { status: 404, type: "invalid_request_error", code: "key_unknown", message }
+    case "TokenHeld":
+      return {
+        status: 409,
+        type: "invalid_request_error",
+        code: failure.by === "token" ? "token_held" : "name_taken",
+        message,
+        param: failure.by
+      }
+    case "TokenNotHeld":
+    case "TokenUnknown":
+      return { status: 404, type: "invalid_request_error", code: "token_unknown", message }
+    case "LeaseUnknown":
+      return {
+        status: failure.reason === "unknown" ? 404 : 409,
+        type: "invalid_request_error",
+        code: `lease_${failure.reason}`,
+        message,
+        param: failure.reason === "none" ? "token" : "lease"
+      }
+    case "ProviderUnknown":
+      return { status: 404, type: "invalid_request_error", code: "provider_unknown", message, param: "provider" }
+    case "PathUnknown":
+      return { status: 404, type: "invalid_request_error", code: "path_unknown", message }
+    case "NoTokenUsable":
+      if (failure.held === 0) return { status: 404, type: "invalid_request_error", code: "no_token", message }
+      return { status: 503, type: "server_error", code: "no_token", message, retryAfter: failure.retryAfter }
+    case "NothingToLend":
+      return { status: 404, type: "invalid_request_error", code: "no_token", message, retryAfter: failure.retryAfter }
     case "ForeignHost":
       return { status: 403, type: "invalid_request_error", code: "foreign_host", message }
     case "ShuttingDown":
@@ -185,6 +236,10 @@ function wireOf(failure: WireFailure): Wire {
   }
 }
 
+function tooMany(code: string, message: string): Wire {
+  return { status: 429, type: "rate_limit_error", code, message }
+}
+
 function bodyOf({ type, code, message, param = null }: Wire) {
   return { error: { message, type, param, code } }
 }
@@ -192,8 +247,7 @@ function bodyOf({ type, code, message, param = null }: Wire) {
 function headersOf({ retryAfter, status }: Wire): Record<string, string> {
   return {
     ...(retryAfter !== undefined && {
-      // Rounded up: a client that comes back at the second must not be refused again.
-      "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))),
+      "retry-after": String(secondsOf(retryAfter)),
       ...(Duration.isGreaterThan(retryAfter, longestClientRetry) && { "x-should-retry": "false" })
     }),
     ...(status === 401 && { "www-authenticate": "Bearer" })
@@ -202,6 +256,24 @@ function headersOf({ retryAfter, status }: Wire): Record<string, string> {
 
 function respond(wire: Wire) {
   return HttpServerResponse.jsonUnsafe(bodyOf(wire), { status: wire.status, headers: headersOf(wire) })
+}
+
+function respondToManager(wire: Wire) {
+  const { code, message, param = null, retryAfter, status, type } = wire
+  const body: ManagerError = {
+    code: status,
+    success: false,
+    error: message,
+    type: code ?? type,
+    param,
+    ...(retryAfter !== undefined && { retry_after: secondsOf(retryAfter) })
+  }
+  return HttpServerResponse.jsonUnsafe(body, { status, headers: headersOf(wire) })
+}
+
+/** Rounded up: a client that comes back at the second must not be refused again. */
+function secondsOf(wait: Duration.Duration) {
+  return Math.max(1, Math.ceil(Duration.toSeconds(wait)))
 }
 
 function answerOf(wire: Wire): WireAnswer {

@@ -2,19 +2,19 @@
  * OpenAI's paths that ask a model, answered on Node's own request and response: nearly all that a server does is this, and the
  * way through a router and its middleware would cost more than the gateway itself. All other paths are `Server`'s.
  */
-import { Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Gateway } from "../traffic/Gateway.ts"
 import { type Endpoint, endpoints } from "../upstream/ModelClient.ts"
-import { type HolderOf, remembering } from "./Access.ts"
+import { ClientKeys } from "../access/ClientKeys.ts"
+import { remembering } from "./Access.ts"
 import { Drain } from "./Drain.ts"
 import { type Around, ModelExchange } from "./modelExchange.ts"
 
 export interface ModelServerOptions {
-  readonly holderOf: HolderOf
   /** Whether everyone on this machine may call: then no other host is answered to. */
-  readonly isOpen: boolean
+  readonly isOpen: () => boolean
   readonly maxBodyBytes: number
 }
 
@@ -31,7 +31,9 @@ export class ModelServer extends Context.Service<
   }
 >()("weirgate/http/ModelServer") {
   /** What the drain has left under way when it is released is aborted. */
-  static readonly layerWith = (options: ModelServerOptions): Layer.Layer<ModelServer, never, Gateway | Drain> =>
+  static readonly layerWith = (
+    options: ModelServerOptions
+  ): Layer.Layer<ModelServer, never, Gateway | Drain | ClientKeys> =>
     Layer.effect(
       ModelServer,
       Effect.gen(function* () {
@@ -40,9 +42,12 @@ export class ModelServer extends Context.Service<
         // Unique among processes and restarts, without drawing anew for each request.
         const origin = (yield* random.uuidV4()).slice(0, 13)
         let ordinal = 0
+        const keys = yield* ClientKeys
+        const clock = yield* Clock.Clock
         const around: Around = {
           ...options,
-          holderOf: remembering(options.holderOf),
+          keys,
+          judge: remembering(keys, () => clock.currentTimeMillisUnsafe()),
           gateway: yield* Gateway,
           drain,
           fork: Effect.runForkWith(yield* Effect.context<never>()),

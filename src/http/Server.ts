@@ -1,38 +1,36 @@
 /** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Cause, Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Redacted } from "effect"
-import {
-  HttpIncomingMessage,
-  HttpRouter,
-  HttpServer,
-  HttpServerError,
-  HttpServerRequest,
-  HttpServerResponse
-} from "effect/http"
+import { Duration, Effect, Layer, Schema } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
+import { local } from "../access/Client.ts"
+import { ClientKeys } from "../access/ClientKeys.ts"
+import { Caller } from "../contract/Access.ts"
 import { Store } from "../store/Store.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { ModelClients } from "../traffic/ModelClients.ts"
 import { Traces } from "../traffic/Traces.ts"
-import { Access, Caller, type Client, holders, isLoopback, local, refuseForeignHosts } from "./Access.ts"
+import * as Access from "./Access.ts"
+import { adminRoutes, loginRoutes } from "./adminRoutes.ts"
 import { Api, Routed } from "./Api.ts"
 import { Drain } from "./Drain.ts"
-import { defectResponse, errorResponse, NotFound } from "./Errors.ts"
+import { driveRoutes } from "./driveRoutes.ts"
+import { errorResponse, responseFor } from "./Errors.ts"
+import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
+import { tokenRoutes } from "./tokenRoutes.ts"
 import { listed } from "./models.ts"
 import { performance } from "./Performance.ts"
 
 export interface ServerOptions {
   readonly host: string
   readonly port: number
-  readonly apiKeys: ReadonlyArray<Redacted.Redacted>
-  /** The nth of them holds the nth key; asked for each request, since what is known of them may change. */
-  readonly clients: () => ReadonlyArray<Client>
   readonly maxBodyBytes: number
+  /** Connections at once; more are closed as they come. */
+  readonly maxConnections: number
   /** How long requests under way may go on once the server is told to stop. */
   readonly drain: Duration.Duration
 }
@@ -42,7 +40,7 @@ export class OpenToTheNetwork extends Schema.TaggedError<OpenToTheNetwork>()("Op
   host: Schema.String
 }) {
   override get message() {
-    return `WEIRGATE_HOST (server.host) is ${this.host}, which is not this machine alone: set server.apiKeys first`
+    return `WEIRGATE_HOST (server.host) is ${this.host}, which is not this machine alone: make a key first (weirgate key create) or set server.apiKeys`
   }
 }
 
@@ -56,6 +54,9 @@ export class NotListening extends Schema.TaggedError<NotListening>()("NotListeni
     return `the server cannot listen on ${this.host}:${this.port} (WEIRGATE_HOST, WEIRGATE_PORT): ${this.detail}`
   }
 }
+
+/** Of what is no question to a model. */
+const largestBody = 1024 * 1024
 
 /** Longer than a client or a proxy before us keeps one, so that none is closed while a request is on its way in it. */
 const keepAliveTimeout = 75_000
@@ -99,10 +100,12 @@ const notListening = (
 export const layer = (options: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      if (options.apiKeys.length === 0 && !isLoopback(options.host)) {
-        return yield* new OpenToTheNetwork({ host: options.host })
-      }
+      const keys = yield* ClientKeys
+      const isLocal = Access.isLoopback(options.host)
+      if (keys.isOpen() && !isLocal) return yield* new OpenToTheNetwork({ host: options.host })
+      const isOpen = () => isLocal && keys.isOpen()
       const server = createServer({ keepAliveTimeout, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 })
+      server.maxConnections = options.maxConnections
       const stop = Effect.map(Drain, ({ begin }) => Effect.andThen(begin, closeIdle(server)))
       // Built last, so released first: the wait begins when the server begins to stop.
       return Layer.effectDiscard(
@@ -112,49 +115,29 @@ export const layer = (options: ServerOptions) =>
           yield* Effect.addFinalizer(() => begin)
         })
       ).pipe(
-        Layer.provideMerge(HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true })),
+        Layer.provideMerge(HttpRouter.serve(routes(options, isOpen), { disableLogger: true, disableListenLog: true })),
         Layer.provideMerge(
           listening(server, options).pipe(Layer.catch(({ cause }) => Layer.unwrap(notListening(options, cause))))
         ),
         // Below the rest: released last, when there is nothing left to wait for.
-        Layer.provide(
-          ModelServer.layerWith({
-            holderOf: holders(options.apiKeys, options.clients),
-            isOpen: options.apiKeys.length === 0,
-            maxBodyBytes: options.maxBodyBytes
-          })
-        ),
+        Layer.provide(ModelServer.layerWith({ isOpen, maxBodyBytes: options.maxBodyBytes })),
         Layer.provide(Drain.layerWith(options.drain))
       )
     })
   )
 
-const routes = (options: ServerOptions) =>
+const routes = (options: ServerOptions, isOpen: () => boolean) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Routed).pipe(
-      Layer.provide([models, admin, probes]),
-      Layer.provide(Access.layerFor(holders(options.apiKeys, options.clients)))
+      Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, traces, probes]),
+      Layer.provide(Access.layerWith(isOpen))
     ),
     HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Api))),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("*", "/*", notFound),
     HttpRouter.middleware(
-      (handler) =>
-        (options.apiKeys.length === 0 ? refuseForeignHosts(handler) : handler).pipe(
-          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes)),
-          Effect.catchCauseIf(
-            (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) =>
-              // A path that cannot be decoded passes by the route for all others.
-              isNotFound(Cause.findErrorOption(cause))
-                ? notFound
-                : Effect.logError("a request broke", Cause.pretty(cause)).pipe(
-                    Effect.annotateLogs({ service: "Http" }),
-                    Effect.as(defectResponse)
-                  )
-          )
-        ),
+      (handler) => guarded(handler, { isOpen, maxBodyBytes: Math.min(largestBody, options.maxBodyBytes) }),
       { global: true }
     )
   )
@@ -169,7 +152,10 @@ const models = HttpApiBuilder.group(
     const services = yield* Effect.context<Effect.Services<typeof performance>>()
     return handlers
       .handle("list", () =>
-        Effect.map(governor.providers, (standings) => listed(catalog.current(), standings, clients.of))
+        Effect.zipWith(governor.providers, Caller, (standings, { models }) => {
+          const all = listed(catalog.current(), standings, clients.of)
+          return models === undefined ? all : { ...all, data: all.data.filter(({ id }) => models.has(id)) }
+        })
       )
       .handleRaw("performance", () =>
         performance.pipe(
@@ -181,16 +167,16 @@ const models = HttpApiBuilder.group(
   })
 )
 
-const admin = HttpApiBuilder.group(
+const traces = HttpApiBuilder.group(
   Routed,
-  "admin",
+  "traces",
   Effect.fnUntraced(function* (handlers) {
     const traces = yield* Traces
     return handlers.handleRaw("request", ({ params, request }) =>
-      // Another client's is as good as none.
-      Effect.zipWith(traces.get(params.id), Caller, (trace, { name }) =>
-        trace === undefined || (name !== local && trace.client !== name)
-          ? errorResponse(new NotFound({ method: request.method, path: request.url }))
+      // Another client's is as good as none, but for whoever runs the server.
+      Effect.zipWith(traces.get(params.id), Caller, (trace, { name, role }) =>
+        trace === undefined || (name !== local && role !== "admin" && trace.client !== name)
+          ? errorResponse(nothingAt(request.method, request.url))
           : HttpServerResponse.jsonUnsafe(trace)
       )
     )
@@ -215,11 +201,8 @@ const probes = HttpApiBuilder.group(
 
 const anything = { name: "probe", schema: Schema.Json }
 
-const isNotFound = (error: Option.Option<unknown>) =>
-  Option.isSome(error) && HttpServerError.isHttpServerError(error.value) && error.value.reason._tag === "RouteNotFound"
-
 const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
-  errorResponse(new NotFound({ method, path: url.split("?")[0] ?? url }))
+  responseFor(url, nothingAt(method, url))
 )
 
 /** Where it really listens: the port may have been left to the system. */

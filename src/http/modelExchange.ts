@@ -6,26 +6,24 @@ import { nameOf } from "../domain/Provider.ts"
 import type { Gateway, GatewayFailure, GatewayRequest } from "../traffic/Gateway.ts"
 import * as Journey from "../traffic/journey.ts"
 import type { Answer, Endpoint, StreamedAnswer, WholeAnswer } from "../upstream/ModelClient.ts"
-import { type Client, type Holder, isLocalHost } from "./Access.ts"
+import { type Client, nobody } from "../access/Client.ts"
+import type { ClientKeys, Verdict } from "../access/ClientKeys.ts"
+import { admitted, isLocalHost, keyOf } from "./Access.ts"
 import { type Drain, type UnderWay } from "./Drain.ts"
-import {
-  BadRequest,
-  defectAnswer,
-  ForeignHost,
-  ShuttingDown,
-  Unauthorized,
-  type WireAnswer,
-  wireAnswer
-} from "./Errors.ts"
+import { defectAnswer, type WireAnswer, wireAnswer, type WireFailure } from "./Errors.ts"
+import { BadRequest, ForeignHost, ModelNotAllowed, ShuttingDown } from "./failures.ts"
+import { ruleOf } from "./permissions.ts"
 import * as ModelRequest from "./modelRequest.ts"
 import { readBody } from "./requestBody.ts"
 import { writeStream } from "./streamedBody.ts"
 
 /** What all requests have in common. */
 export interface Around {
-  /** Whose the key is that an `Authorization` header shows, on which connection. */
-  readonly holderOf: (authorization: string | undefined, connection: object) => Holder | undefined
-  readonly isOpen: boolean
+  readonly keys: ClientKeys["Service"]
+  /** Of the key that an `Authorization` header shows, on which connection. */
+  readonly judge: (authorization: string | undefined, connection: object) => Verdict
+  /** Whether no key is needed. */
+  readonly isOpen: () => boolean
   readonly maxBodyBytes: number
   readonly gateway: Gateway["Service"]
   readonly drain: Drain["Service"]
@@ -61,12 +59,15 @@ export class ModelExchange implements UnderWay {
   }
 
   begin(): void {
-    const { drain, maxBodyBytes } = this.#around
-    const client = this.#admitted()
-    if ("_tag" in client) return this.#refuse(client)
+    const { drain, fork, isOpen, judge, keys } = this.#around
+    const { headers, socket } = this.#request
     drain.underWay.add(this)
     this.#response.on("close", () => this.#closed())
-    readBody(this.#request, maxBodyBytes, (body) => this.#asked(client, body))
+    if (isOpen()) return isLocalHost(headers.host) ? this.#heed(nobody) : this.#refuse(new ForeignHost())
+    const verdict = judge(headers.authorization, socket)
+    if (verdict._tag === "Admitted" || verdict.why !== "unknown") return this.#judged(verdict)
+    // Another process may have made it a moment ago.
+    fork(Effect.map(keys.judgeAfresh(keyOf(headers.authorization)), (verdict) => this.#judged(verdict)))
   }
 
   end(): void {
@@ -75,14 +76,16 @@ export class ModelExchange implements UnderWay {
     this.#leave?.()
   }
 
-  /** Who asks, as far as its headers tell, or why it is not let in. */
-  #admitted(): Client | Unauthorized | ForeignHost | BadRequest {
-    const { holderOf, isOpen } = this.#around
-    const { headers, socket } = this.#request
-    if (isOpen && !isLocalHost(headers.host)) return new ForeignHost()
-    const holder = holderOf(headers.authorization, socket)
-    if (holder === undefined) return new Unauthorized()
-    return ModelRequest.isJson(headers["content-type"]) ? holder() : ModelRequest.notJsonType
+  #judged(verdict: Verdict): void {
+    if (this.#isOver) return
+    const client = admitted(this.#around.keys, verdict, rule)
+    return "_tag" in client ? this.#refuse(client) : this.#heed(client)
+  }
+
+  /** What a client asks that may. */
+  #heed(client: Client): void {
+    if (!ModelRequest.isJson(this.#request.headers["content-type"])) return this.#refuse(ModelRequest.notJsonType)
+    readBody(this.#request, this.#around.maxBodyBytes, (body) => this.#asked(client, body))
   }
 
   #asked(client: Client, body: Uint8Array | BadRequest): void {
@@ -92,6 +95,7 @@ export class ModelExchange implements UnderWay {
     if (wanted instanceof BadRequest) return this.#refuse(wanted)
     const asked = ModelRequest.read(this.#endpoint, body)
     if (asked instanceof BadRequest) return this.#refuse(asked)
+    if (client.models?.has(asked.model) === false) return this.#refuse(new ModelNotAllowed({ model: asked.model }))
     const { fork, gateway } = this.#around
     const request: GatewayRequest = {
       id: this.#id,
@@ -148,7 +152,7 @@ export class ModelExchange implements UnderWay {
     this.#write(defectAnswer)
   }
 
-  #refuse(failure: Parameters<typeof wireAnswer>[0]): void {
+  #refuse(failure: WireFailure): void {
     this.#write(wireAnswer(failure))
   }
 
@@ -184,5 +188,7 @@ export class ModelExchange implements UnderWay {
     return told
   }
 }
+
+const rule = ruleOf("calls")
 
 const streamHeaders = ["content-type", "text/event-stream", "cache-control", "no-cache, no-transform"]

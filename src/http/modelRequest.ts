@@ -3,8 +3,8 @@ import { Duration, Option, Schema } from "effect"
 import { isUtf8 } from "node:buffer"
 import type { IncomingHttpHeaders } from "node:http"
 import type { Endpoint, RequestBody } from "../upstream/ModelClient.ts"
-import { type Client, local } from "./Access.ts"
-import { BadRequest } from "./Errors.ts"
+import { type Client, local } from "../access/Client.ts"
+import { BadRequest } from "./failures.ts"
 
 export interface ModelRequest {
   readonly body: RequestBody

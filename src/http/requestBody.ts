@@ -1,8 +1,12 @@
 /** Reads a request's body from Node, to its end or to the limit. */
 import type { IncomingMessage } from "node:http"
-import { BadRequest } from "./Errors.ts"
+import { BadRequest } from "./failures.ts"
 
-const tooLarge = new BadRequest({ status: 413, param: null, reason: "the body is larger than this server accepts" })
+export const tooLarge = new BadRequest({
+  status: 413,
+  param: null,
+  reason: "the body is larger than this server accepts"
+})
 
 /** Tells once; nothing when the client leaves before its end, which the response tells. */
 export const readBody = (

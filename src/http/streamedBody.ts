@@ -3,7 +3,8 @@ import { Cause, Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import type { CallFailure } from "../domain/Failure.ts"
 import type { StreamedAnswer } from "../upstream/ModelClient.ts"
-import { brokenStreamBody, defectBody, ShuttingDown } from "./Errors.ts"
+import { brokenStreamBody, defectBody } from "./Errors.ts"
+import { ShuttingDown } from "./failures.ts"
 
 /**
  * The headers are written already. A stream that breaks ends in an error event and without `[DONE]`: it must not look like a

@@ -1,57 +1,15 @@
 /** D4's token manager: lends tokens to programs outside this one, and learns from what they report. */
-import { Context, Schema } from "effect"
-import type { Effect, Redacted } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import type { Redacted } from "effect"
 import type { TokenId, TokenKind } from "../domain/Token.ts"
-import type { NoTokenUsable } from "../pool/lease.ts"
-import type { Strategy } from "../pool/strategies.ts"
-import type { StoreUnavailable } from "../store/Store.ts"
+import { type Clash, type NoTokenUsable, type Strategy, TokenPool } from "../pool/TokenPool.ts"
+import { Store, type StoreUnavailable } from "../store/Store.ts"
+import { Vault } from "../store/Vault.ts"
+import type { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "./failures.ts"
+import * as LendingOut from "./lendingOut.ts"
+import * as Stock from "./stock.ts"
 
-/** No token of the provider is that one. */
-export class TokenNotHeld extends Schema.TaggedError<TokenNotHeld>()("TokenNotHeld", {}) {
-  override get message() {
-    return "there is no such token"
-  }
-}
-
-/** The pool holds it already, or another of that name. */
-export class TokenHeld extends Schema.TaggedError<TokenHeld>()("TokenHeld", {
-  name: Schema.String,
-  by: Schema.Literals(["token", "name"])
-}) {
-  override get message() {
-    return this.by === "token"
-      ? `the token is held already, as ${this.name}`
-      : `another token is named ${this.name} already`
-  }
-}
-
-/** The lease was never given, has been reported, or has run out. */
-export class LeaseUnknown extends Schema.TaggedError<LeaseUnknown>()("LeaseUnknown", {
-  reason: Schema.Literals(["unknown", "reported", "expired", "none"])
-}) {
-  override get message() {
-    switch (this.reason) {
-      case "unknown":
-        return "lease: it is none of ours"
-      case "reported":
-        return "lease: it has been reported already"
-      case "expired":
-        return "lease: it has run out"
-      case "none":
-        return "token: it is not lent to you; name the lease that the report belongs to"
-    }
-  }
-}
-
-/** No upstream of that name is configured. */
-export class ProviderUnknown extends Schema.TaggedError<ProviderUnknown>()("ProviderUnknown", {
-  provider: Schema.String,
-  known: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return `provider: there is no ${this.provider}; there are ${this.known.join(", ")}`
-  }
-}
+export { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "./failures.ts"
 
 /** A token that is lent to a program outside. */
 export interface RemoteLease {
@@ -96,8 +54,8 @@ export interface NewManagedToken {
   readonly name?: string | undefined
   /** Default: shared. */
   readonly kind?: TokenKind | undefined
-  /** Warp's is a secret to renew with; all others are called with. */
-  readonly token: Redacted.Redacted
+  /** Warp's is a secret to renew with; all others are called with. May be absent where `refresh` is there to get one. */
+  readonly token?: Redacted.Redacted | undefined
   readonly refresh?: Redacted.Redacted | undefined
   readonly accessExpiresAt?: number | undefined
   /** Held, but not lent until someone enables it. */
@@ -130,23 +88,66 @@ export interface ManagedToken {
 export class TokenManager extends Context.Service<
   TokenManager,
   {
-    /** Waits only while an access secret is renewed. A lease that is not reported in time is given back without a word. */
+    /**
+     * Lends a token to a program outside until it is reported, `leaseFor` is over or the layer closes; whatever was not
+     * reported then is given back without a word. Waits only while an access secret is renewed. Interruption gives it back.
+     * At most 10,000 leases are held open in a process: beyond, the token of the oldest is given back before its time, and
+     * its report counts all the same.
+     */
     get(request: {
       readonly provider: string
       readonly strategy: Strategy
       readonly caller: string
     }): Effect.Effect<RemoteLease, NoTokenUsable | ProviderUnknown>
-    /** A lease counts once. Never waits. */
+    /**
+     * Says how the call ended. A lease counts once, whichever process gave it or takes the report, and over a restart: that it
+     * was reported is stored before the report counts. Only its borrower reports it. Waits for the store for at most two
+     * seconds: while that fails, what this process knows decides. Without a lease, only those that this process has given
+     * since its start are looked through. Not interrupted once begun.
+     */
     report(report: Report): Effect.Effect<ManagedToken, LeaseUnknown | TokenNotHeld>
-    /** Durable when it returns. */
+    /** Durable when it returns. Refused when the provider has it, by whichever of its secrets, or has another of that name. */
     add(token: NewManagedToken): Effect.Effect<ManagedToken, TokenHeld | ProviderUnknown | StoreUnavailable>
-    /** All of them or none, also when the process dies meanwhile. The nth failure is of the nth token. */
+    /** All of them or none, also when the process dies meanwhile. The failure names the first that is at fault. */
     addAll(
       tokens: ReadonlyArray<NewManagedToken>
     ): Effect.Effect<ReadonlyArray<ManagedToken>, TokenHeld | ProviderUnknown | StoreUnavailable>
+    /** All for which `addAll` would be refused now. */
+    clashes(tokens: ReadonlyArray<NewManagedToken>): Effect.Effect<ReadonlyArray<Clash>>
+    /** Of several ways to name it, all must name the same. Durable when it returns; leases of it end with it. */
     remove(which: WhichToken): Effect.Effect<ManagedToken, TokenNotHeld | StoreUnavailable>
+    /** By name. */
     list(provider: string): Effect.Effect<ReadonlyArray<ManagedToken>>
-    /** With their secrets, to be kept as such. */
+    /** With their secrets, to be kept as such. A token that our key does not open is left out. By name. */
     export(provider: string): Effect.Effect<ReadonlyArray<NewManagedToken & { readonly name: string }>>
   }
->()("weirgate/manager/TokenManager") {}
+>()("weirgate/manager/TokenManager") {
+  /** Gives back what is still lent when it closes. */
+  static readonly layerWith = (options: ManagerOptions): Layer.Layer<TokenManager, never, TokenPool | Vault | Store> =>
+    Layer.effect(
+      TokenManager,
+      Effect.gen(function* () {
+        const [pool, vault, store] = [yield* TokenPool, yield* Vault, yield* Store]
+        const { leaseFor = "10 minutes", providers } = options
+        const lending = yield* LendingOut.make({
+          pool,
+          vault,
+          store,
+          providers,
+          leaseFor: Duration.toMillis(leaseFor),
+          capacity: maxOpen
+        })
+        return TokenManager.of({ ...lending, ...Stock.make(pool, providers) })
+      })
+    )
+}
+
+export interface ManagerOptions {
+  /** The upstreams there are tokens of; asked anew each time. */
+  readonly providers: () => ReadonlyArray<string>
+  /** How long a report may be waited for. Default: 10 minutes. */
+  readonly leaseFor?: Duration.Input
+}
+
+/** Some three megabytes. */
+const maxOpen = 10_000

@@ -4,7 +4,7 @@ import type { Credential, TokenId } from "../domain/Token.ts"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { Holdings } from "./holdings.ts"
 import * as Names from "./names.ts"
-import type { Secrets } from "./secrets.ts"
+import { type Secrets, sealedOf } from "./secrets.ts"
 import * as telling from "./telling.ts"
 import type { TokenEvent, TokenRecord } from "./tokenState.ts"
 
@@ -38,20 +38,14 @@ export const make = (store: Store["Service"], holdings: Holdings, secrets: Secre
   /** The secrets as they are stored, unless the token was added with the same before and has perhaps renewed them since. */
   const sealed = Effect.fnUntraced(function* (
     id: TokenId,
-    { access, expiresAt, refresh }: Partial<Credential>,
+    credential: Partial<Credential>,
     known: TokenRecord | undefined
   ) {
-    const secret = refresh ?? access
+    const secret = credential.refresh ?? credential.access
     if (secret === undefined) return undefined
     const origin = yield* secrets.open(id, "origin", known?.origin)
     if (origin !== undefined && Redacted.value(origin) === Redacted.value(secret)) return undefined
-    return {
-      origin: yield* secrets.seal(id, "origin", secret),
-      ...(refresh && { refresh: yield* secrets.seal(id, "refresh", refresh) }),
-      ...(access && {
-        access: { sealed: yield* secrets.seal(id, "access", access), ...(expiresAt !== undefined && { expiresAt }) }
-      })
-    }
+    return yield* sealedOf(secrets, id, credential)
   })
 
   const add = Effect.fn("TokenPool.add")(function* (token: NewToken) {

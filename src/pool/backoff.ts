@@ -13,8 +13,8 @@ const hour = 60 * minute
 export const quotaProbe: Backoff = { first: hour, most: 24 * hour }
 /** A token or a provider that was refused without a word about when to come back. */
 export const trouble: Backoff = { first: 30 * second, most: 15 * minute }
-/** A token that fails too often. */
-export const unreliable: Backoff = { first: 10 * minute, most: 4 * hour }
+/** A token that fails too often. The first gap is short, as it may be that its upstream was down; it doubles. */
+export const unreliable: Backoff = { first: 30 * second, most: hour }
 /** A renewal that failed, but may yet succeed. */
 export const renewal: Backoff = { first: 5 * second, most: 5 * minute }
 

@@ -1,4 +1,4 @@
-/** Work that only one process may do at a time: the probe of a token or provider, the renewal of a secret. */
+/** Work that only one process may do at a time: the probe of a token or provider, its check, the renewal of a secret. */
 import { Schema } from "effect"
 
 /** Void after `until`, so that a process that died blocks nobody. */
@@ -12,7 +12,7 @@ export const isFree = (claim: Claim | undefined, by: string, now: number): boole
   isVoid(claim, now) || claim?.by === by
 
 /** The record without that claim, if it is `by`'s. */
-export const withoutClaim = <K extends "probe" | "renewal", R extends { readonly [P in K]?: Claim }>(
+export const withoutClaim = <K extends "check" | "probe" | "renewal", R extends { readonly [P in K]?: Claim }>(
   record: R,
   key: K,
   by: string | undefined

@@ -5,9 +5,9 @@ import type { TokenId } from "../domain/Token.ts"
 import * as Replicas from "../store/Replicas.ts"
 import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
 import * as providerState from "./providerState.ts"
-import { isStatistic, merged } from "./outcomeRules.ts"
+import { defaultRules, isStatistic, merged, type Rules } from "./outcomeRules.ts"
 import * as telling from "./telling.ts"
-import { fold } from "./tokenRules.ts"
+import { foldWith } from "./tokenRules.ts"
 import { TokenRecord } from "./tokenState.ts"
 import type { TokenEvent } from "./tokenState.ts"
 
@@ -28,6 +28,8 @@ export interface Holdings {
   settle(id: TokenId, event: TokenEvent): Effect.Effect<void>
   /** Known at once, stored when it returns what the token has become. A failure leaves it known and yet to be stored. */
   commit(id: TokenId, event: TokenEvent): Effect.Effect<TokenRecord | undefined, StoreUnavailable>
+  /** Takes over tokens that this process has just stored. */
+  adopt(records: ReadonlyArray<TokenRecord>): Effect.Effect<void>
   settleProvider(name: string, event: providerState.ProviderEvent): Effect.Effect<void>
   commitProvider(
     name: string,
@@ -36,15 +38,22 @@ export interface Holdings {
   readonly sync: Effect.Effect<void, StoreUnavailable>
 }
 
-const tokenCollection: Collection<TokenRecord> = { name: "token", schema: TokenRecord }
+export const tokenCollection: Collection<TokenRecord> = { name: "token", schema: TokenRecord }
 const providerCollection: Collection<providerState.ProviderRecord> = {
   name: "provider",
   schema: providerState.ProviderRecord
 }
 
-export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope> = Effect.gen(function* () {
+export const makeWith = Effect.fnUntraced(function* (
+  rules: Rules
+): Effect.fn.Return<Holdings, StoreUnavailable, Store | Scope.Scope> {
   const scope = yield* Effect.scope
-  const tokens = yield* Replicas.make({ collection: tokenCollection, fold, expendable: isStatistic, merged })
+  const tokens = yield* Replicas.make({
+    collection: tokenCollection,
+    fold: foldWith(rules),
+    expendable: isStatistic,
+    merged
+  })
   const providers = yield* Replicas.make({ collection: providerCollection, fold: providerState.fold })
 
   /** By provider; those that are gone stay until the next look into the store. */
@@ -116,8 +125,15 @@ export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope
     },
     settle: (id, event) => watched(id, event, inBackground(tokens.commit(id, event))),
     commit: (id, event) => watched(id, event, tokens.commit(id, event)),
+    adopt: (records) =>
+      Effect.map(tokens.adopt(new Map(records.map((record) => [record.id, record]))), () => {
+        changes += 1
+        for (const { id, provider } of records) index(provider, id)
+      }),
     settleProvider: (name, event) => inBackground(providers.commit(name, event)),
     commitProvider: (name, event) => providers.commit(name, event),
     sync: tokens.sync.pipe(Effect.andThen(indexAll), Effect.andThen(providers.sync))
   }
 })
+
+export const make: Effect.Effect<Holdings, StoreUnavailable, Store | Scope.Scope> = makeWith(defaultRules)

@@ -38,14 +38,19 @@ export interface Lease {
   readonly generation: number
   /** This call is the single probe of a token that was out of use. */
   readonly probe: boolean
-  /** Says how the call ended. The first report counts; a lease released without one is `Abandoned`. Never waits. */
-  report(outcome: Outcome): Effect.Effect<void>
+  /**
+   * Says how the call ended. The first report counts; a lease released without one is `Abandoned`. `detail` is for a person
+   * and holds no secret. Never waits.
+   */
+  report(outcome: Outcome, detail?: string | undefined): Effect.Effect<void>
   /** Renews the access secret after a 401, single flight per token, and answers with the new one. Waits for the upstream. */
   readonly renew: Effect.Effect<Redacted.Redacted, NoTokenUsable>
 }
 
 /** A lease that no scope holds. */
 export interface HeldLease extends Lease {
+  /** Who lent it, if the call is the token's probe: to be named where it is settled by another process. */
+  readonly probedBy: string | undefined
   /** To be run once, where nothing interrupts. Never waits. */
   readonly giveBack: Effect.Effect<void>
   /** Reports a success and gives back at once, where there is nothing else to tell of it. False when there is: nothing is done then. */

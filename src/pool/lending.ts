@@ -110,11 +110,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return (yield* openNewest(loan)) && mayStill(loan, yield* Clock.currentTimeMillis)
   })
 
-  const report = (loan: Loan, outcome: Outcome) =>
+  const report = (loan: Loan, outcome: Outcome, detail?: string | undefined) =>
     Effect.suspend(() => {
       if (loan.reported) return Effect.void
       loan.reported = true
-      return settlement.settle(loan, outcome)
+      return settlement.settle(loan, outcome, detail)
     })
 
   const giveBack = (loan: Loan) =>
@@ -205,8 +205,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       this.probe = loan.probe
     }
 
-    report(outcome: Outcome) {
-      return report(this.#loan, outcome)
+    get probedBy() {
+      return this.#loan.probesToken ? process : undefined
+    }
+    report(outcome: Outcome, detail?: string | undefined) {
+      return report(this.#loan, outcome, detail)
     }
     get renew() {
       return renew(this.#loan)

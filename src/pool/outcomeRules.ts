@@ -13,8 +13,32 @@ const toleratedErrors = 5
 export const active: TokenState = { _tag: "active" }
 export const unscathed: TokenRecord["relapses"] = { quota: 0, trouble: 0, unreliable: 0 }
 
+/** What may be set about the rules. */
+export interface Rules {
+  /** How long a token with too many errors is left alone before it is asked again. */
+  readonly disableFor: Backoff.Backoff
+}
+
+export const defaultRules: Rules = { disableFor: Backoff.unreliable }
+
+/** In which circumstances an error of the token came to be known. */
+export interface Circumstances {
+  readonly now: number
+  /** It says something of the state that the token is in. */
+  readonly fresh: boolean
+  readonly standing: Standing
+  /** Whether it counts for the share of errors. */
+  readonly counts: boolean
+  readonly rules: Rules
+}
+
 /** What the end of a call makes of the token. */
-export const reported = (record: TokenRecord, now: number, event: TokenEvent & { _tag: "Reported" }): TokenRecord => {
+export const reported = (
+  record: TokenRecord,
+  now: number,
+  event: TokenEvent & { _tag: "Reported" },
+  rules: Rules
+): TokenRecord => {
   const { outcome } = event
   const probe = event.probe !== undefined
   if (outcome._tag === "Succeeded")
@@ -24,6 +48,7 @@ export const reported = (record: TokenRecord, now: number, event: TokenEvent & {
   // A failure of a call lent before the token was taken out of use is the same trouble once more: it may put the end
   // off, but it makes nothing worse.
   const fresh = isFresh(standing, probe)
+  const circumstances = { now, fresh, standing, counts: true, rules }
   switch (outcome._tag) {
     case "UpstreamFault":
     case "Abandoned":
@@ -31,22 +56,25 @@ export const reported = (record: TokenRecord, now: number, event: TokenEvent & {
     case "CallerFault":
       return { ...used, served: used.served + 1 }
     case "QuotaExhausted":
-      return exhausted(failed(used, now, outcome), now, outcome.resetAt, fresh)
+      return exhausted(failed(used, now, event), now, outcome.resetAt, fresh)
     case "RefreshRejected":
       return event.generation < record.generation
         ? used
-        : moved(failed(used, now, outcome), { _tag: "dead", why: `renewal refused: ${outcome.code}` })
+        : moved(failed(used, now, event), { _tag: "dead", why: `renewal refused: ${outcome.code}` })
     case "Blocked":
-      return moved(failed(used, now, outcome), { _tag: "dead", why: `blocked: ${outcome.reason}` })
+      return moved(failed(used, now, event), { _tag: "dead", why: `blocked: ${outcome.reason}` })
     case "Throttled":
-      return throttled(failed(used, now, outcome), now, outcome, fresh, standing)
+      return throttled(failed(used, now, event), outcome, circumstances)
     case "AccessRejected":
       // It says nothing of the secret that has been put in its place.
-      return event.generation < record.generation
-        ? used
-        : accessRejected(failed(used, now, outcome), now, fresh, standing)
+      return event.generation < record.generation ? used : accessRejected(failed(used, now, event), circumstances)
     case "Failed":
-      return fell(failed(used, now, outcome), now, fresh, standing, standing === "due" ? "failed again" : undefined)
+      // One that is half open is disabled again, for a gap of its own.
+      return fell(
+        failed(used, now, event),
+        circumstances,
+        standing === "due" && record.state._tag !== "disabled" ? "failed again" : undefined
+      )
   }
 }
 
@@ -67,7 +95,10 @@ export const merged = (earlier: TokenEvent, later: TokenEvent): TokenEvent | und
 const isPlainSuccess = (event: TokenEvent): event is TokenEvent & { _tag: "Reported" } =>
   event._tag === "Reported" && event.probe === undefined && event.outcome._tag === "Succeeded"
 
-const isFresh = (standing: Standing, isProbe: boolean) => standing === "ready" || (isProbe && standing === "due")
+export const isFresh = (standing: Standing, isProbe: boolean) => standing === "ready" || (isProbe && standing === "due")
+
+/** Why a token cools that was asked for too much. */
+export const throttledWord = "throttled"
 
 /** What nearly every call ends with, so it is one copy. */
 const succeeded = (record: TokenRecord, now: number, times: number, isProbe: boolean): TokenRecord => {
@@ -89,12 +120,16 @@ const succeeded = (record: TokenRecord, now: number, times: number, isProbe: boo
   return rest
 }
 
-const failed = (record: TokenRecord, now: number, outcome: Outcome): TokenRecord => ({
+const failed = (
+  record: TokenRecord,
+  now: number,
+  { detail, outcome }: TokenEvent & { _tag: "Reported" }
+): TokenRecord => ({
   ...record,
   served: record.served + 1,
   failed: record.failed + 1,
   consecutiveFailures: record.consecutiveFailures + 1,
-  lastFailure: { at: now, outcome: outcome._tag }
+  lastFailure: { at: now, outcome: outcome._tag, ...(detail === undefined ? {} : { detail }) }
 })
 
 export const exhausted = (
@@ -114,13 +149,14 @@ export const exhausted = (
   return moved({ ...record, relapses: { ...record.relapses, quota } }, { _tag: "exhausted", until, source: "guessed" })
 }
 
-const throttled = (
+export const throttled = (
   record: TokenRecord,
-  now: number,
   outcome: Outcome & { _tag: "Throttled" },
-  fresh: boolean,
-  standing: Standing
+  circumstances: Circumstances
 ): TokenRecord => {
+  const { fresh, now } = circumstances
+  // That we asked too much says nothing of how reliable it is.
+  const uncounted = { ...circumstances, counts: false }
   // "At once" would be asked again at once, for ever.
   const { retryAfterMs = 0 } = outcome
   const stated = retryAfterMs > 0 ? Backoff.statedEnd(now, now + retryAfterMs) : undefined
@@ -134,13 +170,13 @@ const throttled = (
     ...(until > 0 ? { until } : {}),
     before: known?.before ?? { state: record.state, relapses: record.relapses }
   }
-  if (stated === undefined) return { ...fell(record, now, fresh, standing, "throttled", false), throttle }
-  const cooling: TokenState = { _tag: "cooling", why: "throttled", ...stated }
-  return { ...fell(moved(record, cooling), now, fresh, standing, undefined, false), throttle }
+  if (stated === undefined) return { ...fell(record, uncounted, throttledWord), throttle }
+  const cooling: TokenState = { _tag: "cooling", why: throttledWord, ...stated }
+  return { ...fell(moved(record, cooling), uncounted, undefined), throttle }
 }
 
-const accessRejected = (record: TokenRecord, now: number, fresh: boolean, standing: Standing): TokenRecord => {
-  const cooled = fell(record, now, fresh, standing, "access rejected")
+export const accessRejected = (record: TokenRecord, circumstances: Circumstances): TokenRecord => {
+  const cooled = fell(record, circumstances, "access rejected")
   if (record.refresh === undefined) return cooled
   // The next to borrow it renews first.
   const { access: _, ...rest } = cooled
@@ -150,14 +186,10 @@ const accessRejected = (record: TokenRecord, now: number, fresh: boolean, standi
 /** An error of the token: cools it on a guess, if `why` is given, and disables it when its errors are too many. */
 const fell = (
   record: TokenRecord,
-  now: number,
-  fresh: boolean,
-  standing: Standing,
-  why: string | undefined,
-  isError = true
+  { counts, fresh, now, rules, standing }: Circumstances,
+  why: string | undefined
 ): TokenRecord => {
-  // That we asked too much says nothing of how reliable it is.
-  const window = fresh && isError ? slide(record.window, now, false) : record.window
+  const window = fresh && counts ? slide(record.window, now, false) : record.window
   let next: TokenRecord = { ...record, window }
   if (why !== undefined) {
     const [until, trouble] = guess(Backoff.trouble, next.relapses.trouble, now, fresh)
@@ -165,10 +197,14 @@ const fell = (
     next = moved(next, { _tag: "cooling", until, why, source: "guessed" })
   }
   const halfOpen = record.state._tag === "disabled" && standing === "due"
-  if (!fresh || !(halfOpen || (isError && tooManyErrors(window)))) return next
-  const [until, relapses] = guess(Backoff.unreliable, next.relapses.unreliable, now, fresh)
+  return fresh && (halfOpen || (counts && tooManyErrors(window))) ? disabledAgain(next, now, rules) : next
+}
+
+/** Left alone for the next gap. */
+export const disabledAgain = (record: TokenRecord, now: number, { disableFor }: Rules): TokenRecord => {
+  const [until, unreliable] = guess(disableFor, record.relapses.unreliable, now, true)
   return moved(
-    { ...next, relapses: { ...next.relapses, unreliable: relapses } },
+    { ...record, relapses: { ...record.relapses, unreliable } },
     { _tag: "disabled", why: "too many errors", until }
   )
 }

@@ -1,10 +1,10 @@
 /** Opens sealed secrets once and keeps them redacted in memory, so that lending needs no cipher. */
 import { Effect } from "effect"
 import type { Redacted } from "effect"
-import type { TokenId } from "../domain/Token.ts"
+import type { Credential, TokenId } from "../domain/Token.ts"
 import type { Sealed, Vault } from "../store/Vault.ts"
 import * as telling from "./telling.ts"
-import type { TokenRecord } from "./tokenState.ts"
+import type { Secrets as SealedSecrets, TokenRecord } from "./tokenState.ts"
 
 type Part = "access" | "refresh" | "origin"
 
@@ -78,3 +78,21 @@ export const make = (vault: Vault["Service"]): Secrets => {
     forget: (id) => known.delete(id)
   }
 }
+
+/** What a token is added with, as it is stored; undefined when there is no secret. */
+export const sealedOf = Effect.fnUntraced(function* (
+  { seal }: Pick<Secrets, "seal">,
+  id: TokenId,
+  { access, expiresAt, refresh }: Partial<Credential>
+) {
+  const secret = refresh ?? access
+  if (secret === undefined) return undefined
+  const sealed: SealedSecrets & { readonly origin: Sealed } = {
+    origin: yield* seal(id, "origin", secret),
+    ...(refresh && { refresh: yield* seal(id, "refresh", refresh) }),
+    ...(access && {
+      access: { sealed: yield* seal(id, "access", access), ...(expiresAt !== undefined && { expiresAt }) }
+    })
+  }
+  return sealed
+})

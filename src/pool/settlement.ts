@@ -1,18 +1,34 @@
 /** Takes in how calls ended: each for its token, and what several tokens meet at once for the provider. */
 import { Clock, Effect } from "effect"
+import type { TokenId } from "../domain/Token.ts"
 import type { Desk, Loan } from "./desk.ts"
 import type { Holdings } from "./holdings.ts"
 import { isHarmless } from "./outcomeRules.ts"
 import { providerStanding } from "./providerState.ts"
 import { sharedLimit, togetherWithin } from "./scope.ts"
 import * as telling from "./telling.ts"
-import type { Outcome, TokenEvent } from "./tokenState.ts"
+import type { Outcome, TokenEvent, TokenRecord } from "./tokenState.ts"
+
+/** How a call ended that this process has not lent the token for. */
+export interface Settled {
+  readonly outcome: Outcome
+  /** Of the access secret that was used. */
+  readonly generation: number
+  /** Who lent it, when the call was the token's probe. */
+  readonly probe?: string | undefined
+  /** For a person: no secret. */
+  readonly detail?: string | undefined
+}
 
 export interface Settlement {
-  /** The call that the loan was for has ended so. Never waits. */
-  settle(loan: Loan, outcome: Outcome): Effect.Effect<void>
+  /** The call that the loan was for has ended so; `detail` is for a person and holds no secret. Never waits. */
+  settle(loan: Loan, outcome: Outcome, detail?: string | undefined): Effect.Effect<void>
+  /** So has one that was lent by another process, or by one of before a restart. Never waits. */
+  settleAfar(token: Pick<TokenRecord, "id" | "provider">, settled: Settled): Effect.Effect<void>
   /** The same at once for a success that changes nothing but numbers; false when this one does. */
   settleNow(loan: Loan, outcome: Outcome & { _tag: "Succeeded" }, now: number): boolean
+  /** A check of the token has ended so. Never waits. */
+  settleCheck(id: TokenId, provider: string, event: TokenEvent & { readonly _tag: "Checked" }): Effect.Effect<void>
   /** The loan has come to nothing before it was used. Never waits. */
   release(loan: Loan): Effect.Effect<void>
   /** Looks for limits that several processes have met one token each of. */
@@ -38,17 +54,25 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     return record?.cooling?.signature === signature && providerStanding(record, now) !== "ready"
   }
 
-  const settleInFull = Effect.fnUntraced(function* (loan: Loan, outcome: Outcome) {
+  const settleInFull = (loan: Loan, outcome: Outcome, detail?: string | undefined) =>
+    Effect.suspend(() => {
+      const { generation, probesProvider, probesToken } = loan
+      desk.endProbe(loan)
+      return take(loan.record, { outcome, generation, probe: probesToken ? process : undefined, detail }, probesProvider)
+    })
+
+  const take = Effect.fnUntraced(function* (
+    { id, provider }: Pick<TokenRecord, "id" | "provider">,
+    { detail, generation, outcome, probe }: Settled,
+    probesProvider: boolean
+  ) {
     const now = yield* Clock.currentTimeMillis
-    const { id, provider } = loan.record
-    const { probesToken, probesProvider } = loan
-    desk.endProbe(loan)
-    const probe = probesToken ? { probe: process } : {}
     const reported = (outcome: Outcome): TokenEvent => ({
       _tag: "Reported",
       outcome,
-      generation: loan.generation,
-      ...probe
+      generation,
+      ...(detail === undefined ? {} : { detail }),
+      ...(probe === undefined ? {} : { probe })
     })
 
     if (outcome._tag === "Throttled" && isKnownLimit(provider, outcome.signature, now)) {
@@ -76,12 +100,28 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     return true
   }
 
-  const settle = (loan: Loan, outcome: Outcome): Effect.Effect<void> =>
+  const settle: Settlement["settle"] = (loan, outcome, detail) =>
     Effect.clockWith((clock) =>
       outcome._tag === "Succeeded" && settleNow(loan, outcome, clock.currentTimeMillisUnsafe())
         ? Effect.void
-        : settleInFull(loan, outcome)
+        : settleInFull(loan, outcome, detail)
     )
+
+  const settleCheck: Settlement["settleCheck"] = Effect.fnUntraced(function* (id, provider, event) {
+    const { outcome } = event
+    if (outcome._tag !== "Throttled") return yield* holdings.settle(id, event)
+    const now = yield* Clock.currentTimeMillis
+    if (!isKnownLimit(provider, outcome.signature, now)) {
+      yield* holdings.settle(id, event)
+      return yield* infer(provider, outcome.signature)
+    }
+    yield* holdings.settle(id, { ...event, outcome: { _tag: "UpstreamFault" } })
+    yield* holdings.settleProvider(provider, {
+      _tag: "Limited",
+      signature: outcome.signature,
+      ...(outcome.retryAfterMs ? { until: now + outcome.retryAfterMs } : {})
+    })
+  })
 
   const release = Effect.fnUntraced(function* (loan: Loan) {
     const { id, provider } = loan.record
@@ -103,5 +143,5 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     }
   })
 
-  return { settle, settleNow, release, inferAll }
+  return { settle, settleAfar: (token, settled) => take(token, settled, false), settleNow, settleCheck, release, inferAll }
 }

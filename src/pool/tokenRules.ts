@@ -2,25 +2,36 @@
 import type { Fold } from "../store/Replicas.ts"
 import * as Backoff from "./backoff.ts"
 import { isFree, withoutClaim } from "./claim.ts"
-import { active, exhausted, moved, reported, unscathed } from "./outcomeRules.ts"
+import { checkClaimed, checked, checkReleased } from "./checkRules.ts"
+import { active, defaultRules, exhausted, moved, reported, type Rules, unscathed } from "./outcomeRules.ts"
 import { isSpent } from "./retirement.ts"
 import { isBarred, standingOf, stateAt } from "./tokenState.ts"
 import type { TokenEvent, TokenRecord, TokenState } from "./tokenState.ts"
 
 /** An event about a token that is not there changes nothing: it may have been removed by another process. */
-export const fold: Fold<TokenRecord, TokenEvent> = (stored, now, event) => {
-  if (stored === undefined) return event._tag === "Added" ? newRecord(event, now) : undefined
-  const record = normalised(stored, now)
-  const next = happened(record, now, event)
-  return next && dated(record, next, now)
-}
+export const foldWith =
+  (rules: Rules): Fold<TokenRecord, TokenEvent> =>
+  (stored, now, event) => {
+    if (stored === undefined) return event._tag === "Added" ? newRecord(event, now) : undefined
+    const record = normalised(stored, now)
+    const next = happened(record, now, event, rules)
+    return next && dated(record, next, now)
+  }
 
-const happened = (record: TokenRecord, now: number, event: TokenEvent): TokenRecord | undefined => {
+export const fold: Fold<TokenRecord, TokenEvent> = foldWith(defaultRules)
+
+const happened = (record: TokenRecord, now: number, event: TokenEvent, rules: Rules): TokenRecord | undefined => {
   switch (event._tag) {
     case "Added":
       return added(record, event)
     case "Reported":
-      return reported(record, now, event)
+      return reported(record, now, event, rules)
+    case "CheckClaimed":
+      return checkClaimed(record, now, event)
+    case "CheckReleased":
+      return checkReleased(record, event.by)
+    case "Checked":
+      return checked(record, now, event, rules)
     case "ProbeClaimed":
       return isFree(record.probe, event.claim.by, now) && standingOf(record.state, now) === "due"
         ? { ...record, probe: event.claim }
@@ -176,6 +187,6 @@ const restored = (record: TokenRecord): TokenRecord => {
 }
 
 const reset = (record: TokenRecord): TokenRecord => {
-  const { lastFailure: _f, quota: _q, ...rest } = restored(record)
+  const { lastFailure: _f, lastCheck: _c, quota: _q, ...rest } = restored(record)
   return { ...rest, served: 0, succeeded: 0, failed: 0 }
 }

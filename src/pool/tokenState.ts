@@ -46,6 +46,24 @@ export type Outcome =
 /** How often in a row it was taken out of use on a guess, by cause: each makes the next gap longer. */
 const Relapses = Schema.Struct({ quota: Schema.Int, trouble: Schema.Int, unreliable: Schema.Int })
 
+export const LastCheck = Schema.Struct({
+  /** Epoch milliseconds. */
+  at: Schema.Finite,
+  ok: Schema.Boolean,
+  /** Of one that failed: never a secret. */
+  detail: Schema.optionalKey(Schema.String)
+})
+export type LastCheck = typeof LastCheck.Type
+
+export const LastFailure = Schema.Struct({
+  /** Epoch milliseconds. */
+  at: Schema.Finite,
+  outcome: Schema.String,
+  /** What the caller said of it: never a secret. */
+  detail: Schema.optionalKey(Schema.String)
+})
+export type LastFailure = typeof LastFailure.Type
+
 /** A token as it is stored. */
 export const TokenRecord = Schema.Struct({
   id: TokenId,
@@ -69,7 +87,7 @@ export const TokenRecord = Schema.Struct({
   failed: Schema.Int,
   consecutiveFailures: Schema.Int,
   lastUsedAt: Schema.optionalKey(Schema.Finite),
-  lastFailure: Schema.optionalKey(Schema.Struct({ at: Schema.Finite, outcome: Schema.String })),
+  lastFailure: Schema.optionalKey(LastFailure),
   /** Recent outcomes, oldest first, for the share of errors. */
   window: Schema.Array(Schema.Struct({ at: Schema.Finite, ok: Schema.Boolean })),
   relapses: Relapses,
@@ -96,6 +114,9 @@ export const TokenRecord = Schema.Struct({
     })
   ),
   probe: Schema.optionalKey(Claim),
+  check: Schema.optionalKey(Claim),
+  /** How the last check ended that the upstream was asked for; calls are none. */
+  lastCheck: Schema.optionalKey(LastCheck),
   renewal: Schema.optionalKey(Claim),
   /** Renewals that failed in a row without being refused for good, and until when none is tried. */
   renewalHold: Schema.optionalKey(Schema.Struct({ failures: Schema.Int, until: Schema.Finite }))
@@ -128,9 +149,24 @@ export type TokenEvent =
       readonly probe?: string
       /** How many calls in a row ended so (default 1); more than one only of those that succeeded. */
       readonly times?: number
+      /** Of one that failed, for a person: never a secret. */
+      readonly detail?: string
     }
   | { readonly _tag: "ProbeClaimed"; readonly claim: Claim }
   | { readonly _tag: "ProbeReleased"; readonly by: string }
+  /** `seen` is when the claimant knows it to have been checked last, if the check is one of the schedule. */
+  | { readonly _tag: "CheckClaimed"; readonly claim: Claim; readonly seen?: { readonly at: number | undefined } }
+  /** It was not asked after all, or nothing came of it. */
+  | { readonly _tag: "CheckReleased"; readonly by: string }
+  /** The upstream was asked for nothing else than whether the token is good. */
+  | {
+      readonly _tag: "Checked"
+      readonly by: string
+      readonly outcome: Outcome
+      /** Of the access secret that was used. */
+      readonly generation: number
+      readonly detail?: string
+    }
   | { readonly _tag: "RenewalClaimed"; readonly claim: Claim; readonly generation: number }
   /** `generation` is of the secret that was renewed. */
   | { readonly _tag: "Renewed"; readonly secrets: Secrets; readonly generation: number }
@@ -166,6 +202,10 @@ export interface TokenView {
     | { readonly limit: number; readonly used: number; readonly unlimited: boolean; readonly at: number }
     | undefined
   readonly leased: number
+  readonly lastCheck: LastCheck | undefined
+  readonly lastFailure: LastFailure | undefined
+  /** When a call last proved it good (epoch milliseconds); undefined when it is out of use, or an error came after. */
+  readonly provenAt: number | undefined
 }
 
 const active: TokenState = { _tag: "active" }
@@ -240,5 +280,13 @@ export const viewOf = (record: TokenRecord, now: number, leased: number, usable:
     unlimited: record.quota.unlimited,
     at: record.quota.at
   },
-  leased
+  leased,
+  lastCheck: record.lastCheck,
+  lastFailure: record.lastFailure,
+  provenAt: provenAt(record)
 })
+
+const provenAt = ({ state, window }: TokenRecord): number | undefined => {
+  const last = window.at(-1)
+  return state._tag === "active" && last?.ok ? last.at : undefined
+}

@@ -8,7 +8,8 @@ import type { HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer } from "node:http"
-import { controlRoutes, openAiCredentialsOf } from "./controlRoutes.ts"
+import type { Credential } from "../domain/Token.ts"
+import { controlRoutes, openAiCredentialsOf, wopanCredentialsOf } from "./controlRoutes.ts"
 import { SandboxCredentials } from "./credentials.ts"
 import { faultRoutes } from "./faultRoutes.ts"
 import { Faults } from "./Faults.ts"
@@ -22,6 +23,12 @@ import { accountRoutes } from "./warp/accountRoutes.ts"
 import { modelRoute } from "./warp/modelRoute.ts"
 import { WarpAccounts } from "./warp/WarpAccounts.ts"
 import type { WarpAccountsOptions } from "./warp/WarpAccounts.ts"
+import { dispatcherRoutes } from "./wopan/dispatcherRoutes.ts"
+import { downloadRoute } from "./wopan/downloadRoute.ts"
+import { WopanAccounts } from "./wopan/WopanAccounts.ts"
+import type { WopanAccountsOptions } from "./wopan/WopanAccounts.ts"
+import { WopanCodes } from "./wopan/WopanCodes.ts"
+import { wopanControlRoutes } from "./wopan/wopanControlRoutes.ts"
 
 /** Somebody already listens there: maybe another sandbox, which `Sandbox.layerAt` would use. */
 export class SandboxAddressInUse extends Schema.TaggedError<SandboxAddressInUse>()("SandboxAddressInUse", {
@@ -53,7 +60,8 @@ export class SandboxUnreachable extends Schema.TaggedError<SandboxUnreachable>()
   }
 }
 
-export interface SandboxOptions extends Omit<WarpAccountsOptions, "seed">, OpenAiProvidersOptions {
+export interface SandboxOptions
+  extends Omit<WarpAccountsOptions, "seed">, Omit<WopanAccountsOptions, "seed">, OpenAiProvidersOptions {
   /** Default 127.0.0.1. */
   readonly host?: string | undefined
   /** Default 28890; 0 takes a free one. */
@@ -71,6 +79,15 @@ export interface SandboxProvider {
   readonly keys: ReadonlyArray<Redacted.Redacted>
 }
 
+/** The emulated drive: what a client of it is configured with, and the tokens of its accounts. */
+export interface SandboxDrive {
+  readonly baseUrl: string
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  readonly iv: Redacted.Redacted
+  readonly tokens: ReadonlyArray<Credential>
+}
+
 /** The largest body it reads. */
 const largestBody = ByteSize.mebibytes(8)
 
@@ -85,6 +102,7 @@ export class Sandbox extends Context.Service<
     readonly anonymousRefreshToken: Redacted.Redacted
     /** The OpenAI-compatible providers. */
     readonly openai: ReadonlyArray<SandboxProvider>
+    readonly wopan: SandboxDrive
   }
 >()("weirgate/sandbox/Sandbox") {
   /** Serves until its scope closes, and then breaks off what is still at work without waiting for it. */
@@ -97,6 +115,8 @@ export class Sandbox extends Context.Service<
       Statistics.layer,
       RequestLog.layer,
       WarpAccounts.layerWith({ ...options, seed }),
+      WopanAccounts.layerWith({ ...options, seed }),
+      WopanCodes.layer,
       OpenAiProviders.layerWith(options)
     )
     const routes = Layer.mergeAll(
@@ -105,7 +125,10 @@ export class Sandbox extends Context.Service<
       limitRoutes,
       accountRoutes,
       modelRoute({ ...options, seed }),
-      callRoutes({ seed })
+      callRoutes({ seed }),
+      dispatcherRoutes({ seed }),
+      downloadRoute({ seed }),
+      wopanControlRoutes
     )
     const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, largestBody))
@@ -138,7 +161,8 @@ export class Sandbox extends Context.Service<
           apiKey: Redacted.make(credentials.apiKey),
           personalRefreshToken: Redacted.make(credentials.personal.refreshToken),
           anonymousRefreshToken: Redacted.make(credentials.anonymous.refreshToken),
-          openai: providersIn(credentials.openai)
+          openai: providersIn(credentials.openai),
+          wopan: driveIn(credentials.wopan)
         })
       })
     )
@@ -154,7 +178,8 @@ const running = Effect.gen(function* () {
     apiKey: Redacted.make(apiKey),
     personalRefreshToken: Redacted.make(provisioned.personal.refresh),
     anonymousRefreshToken: Redacted.make(provisioned.anonymous.refresh),
-    openai: providersIn(openAiCredentialsOf(url))
+    openai: providersIn(openAiCredentialsOf(url)),
+    wopan: driveIn(wopanCredentialsOf(yield* WopanAccounts, url))
   })
 })
 
@@ -164,6 +189,17 @@ const providersIn = (credentials: SandboxCredentials["openai"]): ReadonlyArray<S
     baseUrl,
     keys: keys.map((key) => Redacted.make(key))
   }))
+
+const driveIn = ({ clientSecret, iv, tokens, ...rest }: SandboxCredentials["wopan"]): SandboxDrive => ({
+  ...rest,
+  clientSecret: Redacted.make(clientSecret),
+  iv: Redacted.make(iv),
+  tokens: tokens.map(({ accessToken, expiresAt, refreshToken }) => ({
+    access: Redacted.make(accessToken),
+    refresh: Redacted.make(refreshToken),
+    expiresAt
+  }))
+})
 
 /** An emulator has nobody to wait for: when it stops, connections still open are dropped. */
 const listening = (host: string, port: number) =>

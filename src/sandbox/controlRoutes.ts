@@ -11,10 +11,16 @@ import { RequestLog } from "./RequestLog.ts"
 import { Statistics } from "./Statistics.ts"
 import { WarpAccounts } from "./warp/WarpAccounts.ts"
 import { WarpCall } from "./warp/warpFault.ts"
+import { basePath } from "./wopan/dispatcherRoutes.ts"
+import { WopanAccounts } from "./wopan/WopanAccounts.ts"
+import { WopanCodes } from "./wopan/WopanCodes.ts"
+import { WopanCall } from "./wopan/wopanFault.ts"
 
 export const controlRoutes = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const accounts = yield* WarpAccounts
+    const drive = yield* WopanAccounts
+    const codes = yield* WopanCodes
     const faults = yield* Faults
     const log = yield* RequestLog
     const providers = yield* OpenAiProviders
@@ -24,18 +30,27 @@ export const controlRoutes = HttpRouter.use(
       const calls = yield* Effect.all(
         Object.fromEntries(WarpCall.literals.map((call) => [call, statistics.of("warp", call)]))
       )
-      const open = Object.values(calls).reduce((sum, call) => sum + call.open, 0)
       const openai = yield* openAiStatistics(statistics, providers)
-      return json({ ...calls, aborted: calls["ai"]?.aborted ?? 0, open, openai })
+      const wopan = yield* Effect.all(
+        Object.fromEntries(
+          WopanCall.literals.map((call) => [
+            call,
+            Effect.zipWith(statistics.of("wopan", call), codes.of(call), (counted, byCode) => ({ ...counted, byCode }))
+          ])
+        )
+      )
+      const open = [...Object.values(calls), ...Object.values(wopan)].reduce((sum, call) => sum + call.open, 0)
+      return json({ ...calls, aborted: calls["ai"]?.aborted ?? 0, open, openai, wopan })
     })
 
     const reset = Effect.gen(function* () {
-      yield* Effect.all([faults.clear, statistics.reset, log.clear, accounts.reset, providers.reset], { discard: true })
+      const all = [faults.clear, statistics.reset, log.clear, accounts.reset, providers.reset, drive.reset, codes.reset]
+      yield* Effect.all(all, { discard: true })
       return json({ reset: true })
     })
 
     yield* router.add("GET", "/_sandbox/credentials", (request) =>
-      Effect.succeed(json(credentialsOf(accounts, `http://${request.headers["host"] ?? "127.0.0.1"}`)))
+      Effect.succeed(json(credentialsOf(accounts, drive, `http://${request.headers["host"] ?? "127.0.0.1"}`)))
     )
     yield* router.add("GET", "/_sandbox/stats", counted)
     yield* router.add(
@@ -50,7 +65,11 @@ export const controlRoutes = HttpRouter.use(
   })
 )
 
-const credentialsOf = (accounts: WarpAccounts["Service"], url: string): SandboxCredentials => {
+const credentialsOf = (
+  accounts: WarpAccounts["Service"],
+  drive: WopanAccounts["Service"],
+  url: string
+): SandboxCredentials => {
   const { anonymous, personal } = accounts.provisioned
   return {
     apiKey: accounts.apiKey,
@@ -61,11 +80,17 @@ const credentialsOf = (accounts: WarpAccounts["Service"], url: string): SandboxC
     baseUrl: url,
     identityUrl: url,
     tokenUrl: url,
+    wopan: wopanCredentialsOf(drive, url),
     openai: openAiCredentialsOf(url)
   }
 }
 
 export const openAiCredentialsOf = (url: string): SandboxCredentials["openai"] =>
   Object.fromEntries(providerNames.map((name) => [name, { baseUrl: url + basePathOf(name), keys: keysOf(name) }]))
+
+export const wopanCredentialsOf = (
+  { constants, provisioned }: WopanAccounts["Service"],
+  url: string
+): SandboxCredentials["wopan"] => ({ baseUrl: `${url}${basePath}`, ...constants, tokens: provisioned })
 
 const pathOf = (url: string): string => url.split("?")[0] ?? url

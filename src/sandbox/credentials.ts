@@ -14,6 +14,21 @@ export const SandboxCredentials = Schema.Struct({
   baseUrl: Schema.String,
   identityUrl: Schema.String,
   tokenUrl: Schema.String,
+  /** The drive: what a client of it is configured with, and the tokens of its accounts. */
+  wopan: Schema.Struct({
+    baseUrl: Schema.String,
+    clientId: Schema.String,
+    clientSecret: Schema.String,
+    iv: Schema.String,
+    tokens: Schema.Array(
+      Schema.Struct({
+        account: Schema.String,
+        accessToken: Schema.String,
+        refreshToken: Schema.String,
+        expiresAt: Schema.Finite
+      })
+    )
+  }),
   /** By the provider's name. */
   openai: Schema.Record(Schema.String, Schema.Struct({ baseUrl: Schema.String, keys: Schema.Array(Schema.String) }))
 })

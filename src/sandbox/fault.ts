@@ -4,11 +4,13 @@ import type { Struck } from "./faultTerms.ts"
 import * as OpenAi from "./openai/openAiFault.ts"
 import { providerNames } from "./openai/providers.ts"
 import * as Warp from "./warp/warpFault.ts"
+import * as Wopan from "./wopan/wopanFault.ts"
 
 /** Every upstream adds its own kind of fault here. */
-export type Fault = Warp.WarpFault | OpenAi.OpenAiFault
+export type Fault = Warp.WarpFault | OpenAi.OpenAiFault | Wopan.WopanFault
 
 export const fits = (fault: Fault, call: Struck): boolean => {
+  if (isWopan(fault)) return Wopan.fits(fault, call)
   if (fault.model !== undefined && fault.model !== call.model) return false
   if (isWarp(fault)) {
     return (
@@ -23,13 +25,17 @@ export const fits = (fault: Fault, call: Struck): boolean => {
 export const isWarp = (fault: Fault): fault is Warp.WarpFault =>
   fault.provider === undefined || fault.provider === "warp"
 
-export const isOpenAi = (fault: Fault): fault is OpenAi.OpenAiFault => !isWarp(fault)
+export const isWopan = (fault: Fault): fault is Wopan.WopanFault => fault.provider === "wopan"
 
-const Named = Schema.Struct({ provider: Schema.optionalKey(Schema.Literals(["warp", ...providerNames])) })
+export const isOpenAi = (fault: Fault): fault is OpenAi.OpenAiFault => !isWarp(fault) && !isWopan(fault)
+
+const Named = Schema.Struct({ provider: Schema.optionalKey(Schema.Literals(["warp", "wopan", ...providerNames])) })
 
 const decodeNamed = Schema.decodeUnknownEffect(Named)
 const decodeWarp = Schema.decodeUnknownEffect(Warp.WarpFault, { onExcessProperty: "error" })
 const decodeOpenAi = Schema.decodeUnknownEffect(OpenAi.OpenAiFault, { onExcessProperty: "error" })
+const decodeWopan = Schema.decodeUnknownEffect(Wopan.WopanFault, { onExcessProperty: "error" })
+const encodeWopan = Schema.encodeSync(Wopan.WopanFault)
 const encodeWarp = Schema.encodeSync(Warp.WarpFault)
 const encodeOpenAi = Schema.encodeSync(OpenAi.OpenAiFault)
 
@@ -38,8 +44,12 @@ const encodeOpenAi = Schema.encodeSync(OpenAi.OpenAiFault)
  * is said about the provider it names; without one that is Warp.
  */
 export const decodeFault = (input: unknown): Effect.Effect<Fault, Schema.SchemaError> =>
-  Effect.flatMap(decodeNamed(input), ({ provider }): Effect.Effect<Fault, Schema.SchemaError> =>
-    provider === undefined || provider === "warp" ? decodeWarp(input) : decodeOpenAi(input)
-  )
+  Effect.flatMap(decodeNamed(input), ({ provider = "warp" }): Effect.Effect<Fault, Schema.SchemaError> => {
+    if (provider === "warp") return decodeWarp(input)
+    return provider === "wopan" ? decodeWopan(input) : decodeOpenAi(input)
+  })
 
-export const encodeFault = (fault: Fault): object => (isWarp(fault) ? encodeWarp(fault) : encodeOpenAi(fault))
+export const encodeFault = (fault: Fault): object => {
+  if (isWarp(fault)) return encodeWarp(fault)
+  return isWopan(fault) ? encodeWopan(fault) : encodeOpenAi(fault)
+}

@@ -21,6 +21,11 @@ export interface Replicas<A, E> {
    * store fails, the event stays folded in here and is stored as soon as it can be.
    */
   commit(key: string, event: E): Effect.Effect<A | undefined, StoreUnavailable>
+  /**
+   * Takes over records that this process has just stored by other means, with what has been folded into them here. Waits
+   * while records are being stored.
+   */
+  adopt(stored: ReadonlyMap<string, A>): Effect.Effect<void>
   /** Stores what is pending and takes over what other processes have stored. */
   readonly sync: Effect.Effect<void, StoreUnavailable>
 }
@@ -136,6 +141,13 @@ export const make = Effect.fnUntraced(function* <A, E>(
         record(key, yield* Clock.currentTimeMillis, event)
         return yield* flushing.withPermit(flush(key))
       }),
+    // Not while a look is under way that was taken before they were stored: it would drop them again.
+    adopt: (stored) =>
+      flushing.withPermit(
+        Effect.sync(() => {
+          for (const [key, record] of stored) settle(key, foldAll(record, pending.get(key) ?? []))
+        })
+      ),
     sync
   }
 })

@@ -153,6 +153,18 @@ const backend = (db: DatabaseSync): Backend => {
           else upsert.run(collection, key, next)
         })
       ),
+    transact: (step) =>
+      run("change records", () =>
+        transaction(() =>
+          step({
+            get: read,
+            set: (collection, key, text) => {
+              if (text === undefined) remove.run(collection, key)
+              else upsert.run(collection, key, text)
+            }
+          })
+        )
+      ),
     append: (journal, keep, entries) =>
       run(`append to ${journal}`, () =>
         transaction(() => {

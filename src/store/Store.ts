@@ -28,6 +28,13 @@ export interface Journal<A> {
   readonly keep: number
 }
 
+/** The records as they are in the middle of a step: what it has set is what it reads. */
+export interface Records {
+  get<A>(collection: Collection<A>, key: string): A | undefined
+  /** `undefined` removes it. Throws when the record does not fit its schema: then nothing is changed. */
+  set<A>(collection: Collection<A>, key: string, record: A | undefined): void
+}
+
 /** What to answer, and what the record becomes: `undefined` removes it, the record itself leaves it as it is. */
 export type Change<A, B> = (current: A | undefined) => readonly [answer: B, next: A | undefined]
 
@@ -42,6 +49,13 @@ export class Store extends Context.Service<
      * a store may run it more than once.
      */
     modify<A, B>(collection: Collection<A>, key: string, change: Change<A, B>): Effect.Effect<B, StoreUnavailable>
+    /**
+     * The same for any number of records of any collections: all that `step` sets is stored, or nothing. It must be pure but
+     * for what it sets, and it must set nothing when it refuses; a store may run it more than once, each time on what is
+     * stored by then. One that throws has changed nothing and fails. Holds up other writers meanwhile: some ten thousand
+     * records are a step, a day's work is not.
+     */
+    transact<B>(step: (records: Records) => B): Effect.Effect<B, StoreUnavailable>
     append<A>(journal: Journal<A>, entries: ReadonlyArray<A>): Effect.Effect<void, StoreUnavailable>
     /** The newest entries, newest first. */
     recent<A>(journal: Journal<A>, limit: number): Effect.Effect<ReadonlyArray<A>, StoreUnavailable>
@@ -51,9 +65,15 @@ export class Store extends Context.Service<
   static readonly layerMemory: Layer.Layer<Store> = Layer.sync(Store, () => fromBackend(memory()))
 }
 
+/** The text of records in the middle of a step. */
+export interface Texts {
+  get(collection: string, key: string): string | undefined
+  set(collection: string, key: string, text: string | undefined): void
+}
+
 /**
- * What a kind of storage has to offer: text by name and key. `modify` is one atomic step; what it is given may throw, and
- * then nothing is written and it fails.
+ * What a kind of storage has to offer: text by name and key. `modify` and `transact` are one atomic step; what they are
+ * given may throw, and then nothing is written and they fail.
  */
 export interface Backend {
   get(collection: string, key: string): Effect.Effect<string | undefined, StoreUnavailable>
@@ -63,6 +83,7 @@ export interface Backend {
     key: string,
     change: (current: string | undefined) => string | undefined
   ): Effect.Effect<void, StoreUnavailable>
+  transact(step: (texts: Texts) => void): Effect.Effect<void, StoreUnavailable>
   append(journal: string, keep: number, entries: ReadonlyArray<string>): Effect.Effect<void, StoreUnavailable>
   recent(journal: string, limit: number): Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
 }
@@ -95,6 +116,21 @@ export const fromBackend = (backend: Backend): Store["Service"] =>
           return next === current ? text : encode(next)
         }
         return Effect.map(backend.modify(collection.name, key, step), () => answer)
+      }),
+    transact: <B>(step: (records: Records) => B) =>
+      Effect.suspend(() => {
+        let answer: B
+        const onTexts = (texts: Texts) => {
+          answer = step({
+            get: (collection, key) => {
+              const text = texts.get(collection.name, key)
+              return text === undefined ? undefined : codec(collection.schema).decode(text)
+            },
+            set: (collection, key, record) =>
+              texts.set(collection.name, key, record === undefined ? undefined : codec(collection.schema).encode(record))
+          })
+        }
+        return Effect.map(backend.transact(onTexts), () => answer)
       }),
     append: (journal, entries) =>
       entries.length === 0
@@ -150,6 +186,27 @@ const memory = (): Backend => {
         const next = change(records.get(key))
         if (next === undefined) records.delete(key)
         else records.set(key, next)
+      }),
+    transact: (step) =>
+      attempt("change records", () => {
+        const before: Array<() => void> = []
+        const set = (collection: string, key: string, text: string | undefined) => {
+          if (text === undefined) of(collection).delete(key)
+          else of(collection).set(key, text)
+        }
+        try {
+          step({
+            get: (collection, key) => of(collection).get(key),
+            set: (collection, key, text) => {
+              const earlier = of(collection).get(key)
+              before.push(() => set(collection, key, earlier))
+              set(collection, key, text)
+            }
+          })
+        } catch (cause) {
+          for (const undo of before.toReversed()) undo()
+          throw cause
+        }
       }),
     append: (journal, keep, entries) =>
       Effect.sync(() => void journals.set(journal, [...(journals.get(journal) ?? []), ...entries].slice(-keep))),

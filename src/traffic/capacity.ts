@@ -1,7 +1,7 @@
 /** What one provider can take on: places among its calls at work, in its minute, and in its minute of model tokens. */
 import type { Limit, Limits } from "../domain/Provider.ts"
 import * as Learning from "./limitLearning.ts"
-import * as RateWindow from "./rateWindow.ts"
+import * as RateWindow from "../domain/rateWindow.ts"
 
 /** What is learned of the limits nobody told us. */
 export interface Lessons {

@@ -7,15 +7,16 @@ import type { ChatEvent, ChatRequest } from "../domain/Chat.ts"
 import { MintingDisabled, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { CallFailure, CreateFailure, RenewFailure } from "../domain/Failure.ts"
 import type { Credential, QuotaReport, TokenId } from "../domain/Token.ts"
-import { callObserver } from "./warp/callObserver.ts"
+import { callObserver } from "./callObserver.ts"
+import * as Transport from "./transport.ts"
+import type { Answer } from "./transport.ts"
 import { type Calls, classify } from "./warp/classify.ts"
 import { exchangedCredential, renewedCredential } from "./warp/credential.ts"
 import { chatEvents } from "./warp/eventStream.ts"
 import * as Graphql from "./warp/graphql.ts"
 import { identityHeaders, ownIdentity } from "./warp/identity.ts"
 import { encodeRequest } from "./warp/request.ts"
-import * as Transport from "./warp/transport.ts"
-import type { Answer, WarpCall } from "./warp/verdict.ts"
+import type { WarpCall } from "./warp/verdict.ts"
 
 export interface WarpOptions {
   readonly baseUrl: string
@@ -73,12 +74,14 @@ export const exchangeRetry = Schedule.exponential("250 millis").pipe(Schedule.up
 
 const provider = warpProvider
 
+type WarpObserved = "createAnonymousUser" | "exchange" | "refresh" | "chat" | "stream" | "quota"
+
 const make = Effect.fnUntraced(function* (options: WarpOptions) {
   const random = yield* SecureRandom.SecureRandom
   const own = ownIdentity()
   const identity = { ...own, version: options.clientVersion ?? own.version }
   const transport = Transport.make(yield* HttpClient.HttpClient, { provider, headers: identityHeaders(identity) })
-  const observe = callObserver(provider)
+  const observe = callObserver<WarpObserved>("WarpClient", provider)
 
   const account = Duration.fromInputUnsafe(options.timeouts?.account ?? "10 seconds")
   const headers = Duration.fromInputUnsafe(options.timeouts?.headers ?? "60 seconds")

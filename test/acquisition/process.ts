@@ -128,6 +128,7 @@ const faulty = (store: Store["Service"], faults: Faults): Store["Service"] => {
     get: (collection, key) => through(`get ${collection.name}`, store.get(collection, key)),
     all: (collection) => through(`all ${collection.name}`, store.all(collection)),
     modify: (collection, key, change) => through(`modify ${collection.name}`, store.modify(collection, key, change)),
+    transact: (step) => through("transact", store.transact(step)),
     append: (journal, entries) => through(`append ${journal.name}`, store.append(journal, entries)),
     recent: (journal, limit) => through(`recent ${journal.name}`, store.recent(journal, limit))
   })

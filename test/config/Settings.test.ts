@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, FileSystem, Layer, Redacted } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { nobody } from "../../src/access/Client.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { version } from "../../src/version.ts"
 
@@ -61,7 +62,7 @@ describe("Settings", () => {
       assert.strictEqual(Redacted.value(warp?.apiKey ?? Redacted.make("")), "synthetic key")
       assert.strictEqual(warp?.minting, false)
       assert.deepStrictEqual(
-        tokens.map(({ refresh }) => Redacted.value(refresh)),
+        tokens.map(({ credential }) => credential.refresh && Redacted.value(credential.refresh)),
         ["synthetic token"]
       )
       assert.notInclude(JSON.stringify({ warp, tokens }), "synthetic ")
@@ -120,7 +121,7 @@ describe("Settings", () => {
         const env = { WEIRGATE_CONFIG: yield* fileWith(content), T: "synthetic", K: "synthetic" }
         return (yield* Effect.flip(settings(env))).field
       })
-      assert.strictEqual(yield* refused({ tokens: [token("a")] }), "tokens")
+      assert.strictEqual(yield* refused({ tokens: [token("a")] }), "tokens[0].provider")
       assert.strictEqual(yield* refused({ warp, tokens: [token("a"), token("b"), token("a")] }), "tokens[2].name")
     })
   )
@@ -133,8 +134,8 @@ describe("Settings", () => {
       assert.strictEqual(file, filename)
       assert.deepStrictEqual(server.apiKeys.map(Redacted.value), ["synthetic a", "synthetic b"])
       assert.deepStrictEqual(server.clients, [
-        { name: "alice", priority: 7, timeout: Duration.seconds(30) },
-        { name: "key-2", priority: undefined, timeout: undefined }
+        { ...nobody, name: "alice", priority: 7, timeout: Duration.seconds(30) },
+        { ...nobody, name: "key-2" }
       ])
     })
   )

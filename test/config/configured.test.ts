@@ -176,7 +176,7 @@ describe("what stands against what", () => {
     [
       "tokens without Warp",
       { ...providers({}), tokens: [{ name: "a", provider: "warp", kind: "personal", refreshToken: { env: "T" } }] },
-      "tokens"
+      "tokens[0].provider"
     ]
   ] as const)("refuses %s by its path", (_, file, field) => assert.deepStrictEqual(wrong(file), [field]))
 

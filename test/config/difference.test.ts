@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect } from "effect"
 import { difference } from "../../src/config/difference.ts"
+import { nobody } from "../../src/access/Client.ts"
 import { Settings } from "../../src/config/Settings.ts"
 
 const settings = (file: object) =>
@@ -67,7 +68,6 @@ describe("the difference of settings", () => {
   it.effect.each([
     [{ server: { port: 1 } }, "server"],
     [{ server: { drain: "1 second" } }, "server"],
-    [{ server: { apiKeys: [{ env: "A" }, { env: "B" }] } }, "server.apiKeys"],
     [{ acquisition: { hourly: 1 } }, "acquisition"],
     [{ pool: { strategy: "best" } }, "pool"],
     [{ traffic: { queue: { limit: 1 } } }, "traffic"]
@@ -116,24 +116,25 @@ describe("the difference of settings", () => {
     })
   )
 
-  it.effect("takes over what is said of the holders of keys, each by the key", () =>
+  it.effect("takes over the keys of clients and what is said of their holders", () =>
     Effect.gen(function* () {
       const keys = (...apiKeys: ReadonlyArray<object>) => ({ ...base, server: { apiKeys } })
       const [a, b] = [{ env: "A" }, { env: "B" }]
-      const renamed = yield* between(
+      const { deferred, next, settings, taken } = yield* between(
         keys(a, b),
-        keys({ ...b, name: "bob" }, { ...a, name: "alice", timeout: "1 second" })
+        keys({ ...b, name: "bob", role: "admin" }, { ...a, name: "alice", timeout: "1 second" })
       )
-      assert.deepStrictEqual(renamed.taken, ["clients changed"])
-      assert.deepStrictEqual(renamed.deferred, [])
-      assert.deepStrictEqual(renamed.settings.server.apiKeys, renamed.running.server.apiKeys)
-      assert.deepStrictEqual(renamed.settings.server.clients, [
-        { name: "alice", priority: undefined, timeout: Duration.seconds(1) },
-        { name: "bob", priority: undefined, timeout: undefined }
+      assert.deepStrictEqual(taken, ["keys of clients changed"])
+      assert.deepStrictEqual(deferred, [])
+      assert.deepStrictEqual(settings.server.apiKeys, next.server.apiKeys)
+      assert.deepStrictEqual(settings.server.clients, [
+        { ...nobody, name: "bob", role: "admin" },
+        { ...nobody, name: "alice", timeout: Duration.seconds(1) }
       ])
-      const gone = yield* between(keys({ ...a, name: "alice" }, b), keys({ ...b, priority: 3 }))
-      assert.deepStrictEqual(gone.deferred, ["server.apiKeys"])
-      assert.deepStrictEqual(gone.settings, gone.running)
+      const gone = yield* between(keys(a, b), keys(b))
+      assert.deepStrictEqual(gone.taken, ["keys of clients changed"])
+      assert.deepStrictEqual(gone.settings.server.apiKeys, gone.next.server.apiKeys)
+      assert.deepStrictEqual((yield* between(keys(a, b), keys(a, b))).taken, [])
     })
   )
 })

@@ -96,8 +96,12 @@ describe("the JSON Schema", () => {
     const secrets = [
       properties["server"]?.properties?.["apiKeys"]?.items,
       properties["warp"]?.properties?.["firebaseApiKey"],
-      properties["tokens"]?.items?.properties?.["refreshToken"]
+      properties["wopan"]?.properties?.["clientSecret"],
+      properties["wopan"]?.properties?.["iv"],
+      ...(properties["tokens"]?.items?.anyOf ?? []).map((token) => token.properties?.["refreshToken"]),
+      properties["tokens"]?.items?.anyOf?.[1]?.properties?.["accessToken"]
     ]
+    assert.lengthOf(secrets, 7)
     for (const secret of secrets) {
       assert.strictEqual(secret?.type, "object")
       assert.isTrue(secret?.required?.includes("env"))

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Failure from "../../src/domain/Failure.ts"
 import { Renewer } from "../../src/pool/Renewer.ts"
 import { ScriptedWarp } from "../../src/testing/ScriptedWarp.ts"
+import { ScriptedWopan } from "../../src/testing/ScriptedWopan.ts"
 
 const provider = "warp"
 const renew = Renewer.use((renewer) => renewer.renew(provider, Redacted.make("synthetic-refresh")))
@@ -80,5 +81,105 @@ describe("Renewer", () => {
       assert.strictEqual(failure._tag, "UpstreamUnavailable")
       assert.include(failure.message, "this program renews no token")
     }).pipe(Effect.provide(Renewer.layerNone))
+  )
+})
+
+describe("Renewer of each provider", () => {
+  const layer = Renewer.layer.pipe(Layer.provideMerge(Layer.mergeAll(ScriptedWarp.layer(), ScriptedWopan.layer())))
+  const renewAt = (provider: string, refresh: Redacted.Redacted) =>
+    Renewer.use((renewer) => renewer.renew(provider, refresh))
+  const renewWopan = Effect.gen(function* () {
+    const { refresh } = yield* (yield* ScriptedWopan).secrets("account-1")
+    return yield* renewAt("wopan", refresh)
+  })
+  const asked = Effect.flatMap(ScriptedWopan, ({ calls }) => Effect.map(calls, ({ refresh }) => refresh))
+  const failing = (fields: Omit<ConstructorParameters<typeof Failure.UpstreamUnavailable>[0], "provider">) =>
+    new Failure.UpstreamUnavailable({ provider: "wopan", ...fields })
+
+  it.effect("asks the upstream that the provider is", () =>
+    Effect.gen(function* () {
+      const warp = yield* renewAt("warp", Redacted.make("synthetic-refresh"))
+      assert.strictEqual(Redacted.value(warp.access), "scripted-access-1")
+      const wopan = yield* renewWopan
+      assert.strictEqual(Redacted.value(wopan.access), "scripted-access-account-1-2")
+      assert.deepStrictEqual([yield* attempts, yield* asked], [1, 1])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("renews at no other, and blames no token for it", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(renewAt("elsewhere", Redacted.make("synthetic-refresh")))
+      assert.deepStrictEqual(
+        failure,
+        new Failure.UpstreamUnavailable({
+          provider: "elsewhere",
+          reason: "internal",
+          detail: "its tokens cannot be renewed here"
+        })
+      )
+      assert.deepStrictEqual([yield* attempts, yield* asked], [0, 0])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("asks again at Warp, whose renewals can be repeated, whatever came between", () =>
+    Effect.gen(function* () {
+      for (const reason of ["timeout", "connection", "cut"] as const) {
+        yield* (yield* ScriptedWarp).fail(
+          "refresh",
+          new Failure.UpstreamUnavailable({ provider, reason, detail: "synthetic" })
+        )
+        const asking = yield* Effect.forkChild(renewAt("warp", Redacted.make("synthetic-refresh")))
+        yield* TestClock.adjust("500 millis")
+        yield* Fiber.join(asking)
+      }
+      assert.strictEqual(yield* attempts, 6)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("asks WoPan again only when it has said that it did not renew", () =>
+    Effect.gen(function* () {
+      const wopan = yield* ScriptedWopan
+      for (const failure of [
+        failing({ reason: "status", detail: "it answered with code 9999" }),
+        failing({ reason: "status", status: 503, detail: "synthetic" }),
+        new Failure.Throttled({ provider: "wopan", signature: "429 page", retryAfter: Duration.millis(500) })
+      ]) {
+        const before = yield* asked
+        yield* wopan.fail("refresh", failure)
+        const asking = yield* Effect.forkChild(renewWopan, { startImmediately: true })
+        yield* TestClock.adjust("499 millis")
+        assert.strictEqual(yield* asked, before + 1)
+        yield* TestClock.adjust("1 millis")
+        yield* Fiber.join(asking)
+        assert.strictEqual(yield* asked, before + 2)
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("does not offer WoPan a secret again that may be void, when the answer did not come", () =>
+    Effect.gen(function* () {
+      const wopan = yield* ScriptedWopan
+      for (const failure of [
+        failing({ reason: "timeout", detail: "synthetic" }),
+        failing({ reason: "connection", detail: "synthetic" }),
+        failing({ reason: "cut", detail: "synthetic" }),
+        failing({ reason: "malformed", detail: "synthetic" }),
+        ...[500, 502, 504].map((status) => failing({ reason: "status", status, detail: "synthetic" }))
+      ]) {
+        const before = yield* asked
+        yield* wopan.loseRefresh(failure)
+        assert.deepStrictEqual(yield* Effect.flip(renewWopan), failure)
+        assert.strictEqual(yield* asked, before + 1)
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("fails for now when the upstream will be away for longer than a renewal may wait", () =>
+    Effect.gen(function* () {
+      const away = failing({ reason: "status", status: 503, retryAfter: Duration.millis(5_001), detail: "synthetic" })
+      yield* (yield* ScriptedWopan).fail("refresh", away)
+      assert.deepStrictEqual(yield* Effect.flip(renewWopan), away)
+      assert.strictEqual(yield* asked, 1)
+    }).pipe(Effect.provide(layer))
   )
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Lease, Strategy } from "../../src/pool/TokenPool.ts"
-import type { Outcome } from "../../src/pool/tokenState.ts"
+import type { TokenId } from "../../src/domain/Token.ts"
+import type { Examination, Lease, Strategy } from "../../src/pool/TokenPool.ts"
+import type { Outcome, TokenRecord } from "../../src/pool/tokenState.ts"
 import { UpstreamUnavailable } from "../../src/domain/Failure.ts"
 import { ScriptedWarp } from "../../src/testing/ScriptedWarp.ts"
 import { add, lease, leased, renewable, start, world } from "./pools.ts"
@@ -18,12 +19,19 @@ const outcomes: ReadonlyArray<Outcome> = [
   throttled(undefined, "other"),
   throttled(7_000),
   throttled(20_000, "other"),
+  // What a check can bring back.
+  accessRejected,
+  accessRejected,
+  accessRejected,
   accessRejected,
   { _tag: "Failed" },
   { _tag: "UpstreamFault" },
   { _tag: "CallerFault" },
   { _tag: "Blocked", reason: "terms" }
 ]
+
+/** A check is its probe. */
+const isExamined = ({ probe }: TokenRecord) => probe?.by.endsWith("/check") ?? false
 
 const below = (n: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: n - 1 }))
 const Lend = Schema.TaggedStruct("Lease", { strategy: Schema.Literals(["priority", "round_robin", "best"]) })
@@ -40,6 +48,9 @@ const Step = Schema.Union([
   Wait,
   Wait,
   Wait,
+  Schema.TaggedStruct("Examine", { token: below(3), scheduled: Schema.Boolean, after: Schema.Literals([0, 31_000]) }),
+  Schema.TaggedStruct("Conclude", { token: below(3), outcome: below(outcomes.length) }),
+  Schema.TaggedStruct("GiveUp", { token: below(3) }),
   Schema.TaggedStruct("Leave", { caller: below(8) }),
   Schema.TaggedStruct("Renew", { caller: below(8) }),
   Schema.TaggedStruct("Slow", { ms: Schema.Literals([50, 1_000]) }),
@@ -54,7 +65,19 @@ interface Caller {
   lease: Lease | undefined
 }
 
-const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: { lent: number; probes: number }) {
+interface Examiner {
+  readonly fiber: Fiber.Fiber<unknown>
+  examination: Examination | undefined
+}
+
+interface Tally {
+  lent: number
+  probes: number
+  examined: number
+  examinedAsProbe: number
+}
+
+const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: Tally) {
   const pool = yield* start()
   const warp = yield* ScriptedWarp
   const ids = [
@@ -64,6 +87,25 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
   ]
   const callers: Array<Caller> = []
   const probes = new Map<string, Caller>()
+  const examiners = new Map<TokenId, Examiner>()
+
+  /** By schedule or at a person's wish; held until it is concluded or given up. */
+  const examine = (id: TokenId, scheduled: boolean) =>
+    Effect.gen(function* () {
+      const { lastCheck } = yield* pool.get(id)
+      const examination = yield* pool.examine(id, scheduled ? { at: lastCheck?.at } : undefined)
+      if (examination === undefined) return
+      tally.examined += 1
+      if (isExamined(yield* pool.get(id))) tally.examinedAsProbe += 1
+      const examiner = examiners.get(id)
+      if (examiner !== undefined) examiner.examination = examination
+      return yield* Effect.never
+    }).pipe(Effect.scoped, Effect.orDie)
+  const giveUp = Effect.fnUntraced(function* (id: TokenId) {
+    const examiner = examiners.get(id)
+    if (examiner !== undefined) yield* Fiber.interrupt(examiner.fiber)
+    examiners.delete(id)
+  })
 
   /** A lease must fit the state that the token had when it was lent. */
   const check = (caller: Caller, strategy: Strategy) =>
@@ -75,6 +117,7 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
       if (view?.state._tag !== "active") {
         assert.isTrue(mine.probe, `lent while ${view?.state._tag}`)
         assert.notStrictEqual(view?.state._tag, "dead")
+        assert.isFalse(isExamined(yield* Effect.orDie(pool.get(mine.id))), "a second probe beside the check")
         assert.isFalse(view?.state._tag === "disabled" && view.state.until === undefined)
         const other = probes.get(mine.id)
         assert.isTrue(other === undefined || other === caller, "a second probe")
@@ -107,6 +150,21 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
         if (caller?.lease === undefined) break
         forget(caller)
         yield* caller.lease.report(outcomes[step.outcome]!)
+        break
+      case "Examine": {
+        const id = ids[step.token]!
+        yield* giveUp(id)
+        // One that was refused may be probed then.
+        yield* TestClock.adjust(step.after)
+        examiners.set(id, { fiber: yield* Effect.forkChild(examine(id, step.scheduled)), examination: undefined })
+        yield* Effect.yieldNow
+        break
+      }
+      case "Conclude":
+        yield* examiners.get(ids[step.token]!)?.examination?.conclude(outcomes[step.outcome]!) ?? Effect.void
+        break
+      case "GiveUp":
+        yield* giveUp(ids[step.token]!)
         break
       case "Leave":
         if (caller === undefined) break
@@ -143,6 +201,11 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
     }
   }
   yield* Effect.forEach(callers, ({ fiber }) => Fiber.interrupt(fiber))
+  yield* Effect.forEach([...examiners.values()], ({ fiber }) => Fiber.interrupt(fiber))
+  for (const id of ids) {
+    const record = yield* pool.get(id)
+    assert.deepStrictEqual([record.check, isExamined(record)], [undefined, false])
+  }
   assert.strictEqual(yield* leased(pool), 0)
   // A pool that closes waits for its renewals, on the clock.
   yield* TestClock.adjust("10 seconds")
@@ -151,12 +214,12 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
   }
 })
 
-describe("any interleaving of leases, reports, renewals, interruptions and people", () => {
+describe("any interleaving of leases, checks, reports, renewals, interruptions and people", () => {
   it.effect(
     "lends no token out of use but as its single probe, and gets every lease back",
     () =>
       Effect.gen(function* () {
-        const tally = { lent: 0, probes: 0 }
+        const tally = { lent: 0, probes: 0, examined: 0, examinedAsProbe: 0 }
         const result = yield* Arbitrary.checkEffect(
           Arbitrary.schema(History),
           Effect.fnUntraced(function* (history: typeof History.Type) {
@@ -177,6 +240,8 @@ describe("any interleaving of leases, reports, renewals, interruptions and peopl
         // And that was put to the test.
         assert.isAbove(tally.lent, 3_000)
         assert.isAbove(tally.probes, 20)
+        assert.isAbove(tally.examined, 500)
+        assert.isAbove(tally.examinedAsProbe, 20)
       }),
     120_000
   )

@@ -37,6 +37,10 @@ const faultyStore = Layer.effectContext(
       modify: (collection, key, change) => {
         faults.writes += 1
         return guarded("write", inner.modify(collection, key, change))
+      },
+      transact: (step) => {
+        faults.writes += 1
+        return guarded("write", inner.transact(step))
       }
     })
     return Context.make(Store, store).pipe(Context.add(StoreFaults, faults))

@@ -192,6 +192,8 @@ const Ms = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 * hour }))
 const Happening = Schema.Struct({
   after: Ms,
   probe: Schema.Boolean,
+  /** Whether a check ended so, and no call. */
+  check: Schema.Boolean,
   what: Schema.Union([
     Schema.TaggedStruct("Succeeded", { latencyMs: Schema.Literal(1) }),
     Schema.TaggedStruct("QuotaExhausted", { resetIn: Schema.optionalKey(Ms) }),
@@ -206,7 +208,7 @@ const Happening = Schema.Struct({
 })
 const History = Schema.Array(Happening).check(Schema.isMinLength(1), Schema.isMaxLength(60))
 
-const eventOf = ({ probe, what }: typeof Happening.Type, at: number): TokenEvent => {
+const eventOf = ({ probe, what }: Pick<typeof Happening.Type, "probe" | "what">, at: number) => {
   const outcome =
     what._tag === "QuotaExhausted" ? quotaExhausted(what.resetIn === undefined ? undefined : at + what.resetIn) : what
   return report(outcome, probe ? { probe: "us" } : {})
@@ -214,6 +216,18 @@ const eventOf = ({ probe, what }: typeof Happening.Type, at: number): TokenEvent
 
 const untilOf = (state: TokenState) => ("until" in state ? (state.until ?? Number.POSITIVE_INFINITY) : 0)
 const isStored = Schema.is(TokenRecord)
+
+/** A check of the schedule, or the end of one that is nobody's. */
+const checkedSo = (record: TokenRecord, at: number, { probe, what }: typeof Happening.Type): TokenRecord => {
+  const by = "us/check"
+  const { outcome } = eventOf({ probe: false, what }, at)
+  const claim: TokenEvent = {
+    _tag: "CheckClaimed",
+    claim: { by, until: at + minute },
+    seen: { at: record.lastCheck?.at }
+  }
+  return foldOn(probe ? foldOn(record, at, claim) : record, at, { _tag: "Checked", by, outcome, generation: 0 })
+}
 
 describe("over any history of outcomes", () => {
   it.prop(
@@ -225,7 +239,7 @@ describe("over any history of outcomes", () => {
       for (const happening of history) {
         at += happening.after
         const before = record
-        record = foldOn(record, at, eventOf(happening, at))
+        record = happening.check ? checkedSo(record, at, happening) : foldOn(record, at, eventOf(happening, at))
         const [was, is] = [standingOf(before.state, at), standingOf(record.state, at)]
         // Out of use it stays at least as long as was said before.
         if (was === "out") assert.isTrue(record.state._tag === "dead" || untilOf(record.state) >= untilOf(before.state))
@@ -238,6 +252,14 @@ describe("over any history of outcomes", () => {
         else assert.isAtMost(untilOf(record.state), Math.max(untilOf(before.state), at + 24 * hour))
         assert.isTrue(isStored(record))
         assert.isAtMost(record.window.length, 20)
+        if (happening.check) {
+          // A check counts in no statistics, and proves nothing about limits and quotas.
+          assert.deepStrictEqual([record.served, record.failed], [before.served, before.failed])
+          if (was === "due" && is === "ready" && record.state._tag === "active") {
+            assert.include(["disabled", "cooling"], before.state._tag)
+            assert.notStrictEqual("why" in before.state ? before.state.why : "", "throttled")
+          }
+        }
         assert.isTrue(record.failed >= 0 && record.served >= record.succeeded + record.failed)
       }
     },

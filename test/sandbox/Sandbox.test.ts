@@ -101,6 +101,7 @@ describe("Sandbox", () => {
         baseUrl: "",
         identityUrl: "",
         tokenUrl: "",
+        wopan: { ...(at(json, "wopan") as object), baseUrl: "" },
         openai: ""
       }))
       const first = yield* withSandbox({ seed: "a" })(told)
@@ -153,7 +154,7 @@ describe("Sandbox", () => {
       yield* callModel(yield* accessOf("anonymous"), ask("hi"))
       yield* callModel("", ask("hi"))
       const none = { total: 0, byStatus: {}, aborted: 0, open: 0 }
-      const { openai: _, ...warp } = (yield* stats) as { openai: unknown }
+      const { openai: _, wopan: _w, ...warp } = (yield* stats) as { openai: unknown; wopan: unknown }
       assert.deepStrictEqual<unknown>(warp, {
         createAnonymousUser: { ...none, total: 6, byStatus: { 200: 5, 429: 1 } },
         exchange: none,

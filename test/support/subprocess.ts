@@ -15,20 +15,27 @@ export const freePort: Effect.Effect<number> = Effect.callback<number>((resume) 
   server.listen(port, "0.0.0.0", () => server.close(() => resume(Effect.succeed(port))))
 })
 
-/** Starts `weirgate …`; killed when the scope closes. */
-export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
+/** Starts `weirgate …`; killed when the scope closes. It reads `input` from a pipe that stays open, or nothing. */
+export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, ["src/main.ts", ...args], {
         env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
-        stdio: ["ignore", "pipe", "pipe"]
+        stdio: ["pipe", "pipe", "pipe"]
       })
+      // It may have ended without a look at it.
+      child.stdin.on("error", () => undefined)
+      if (input === undefined) child.stdin.end()
+      else child.stdin.write(input)
       const printed: Array<string> = []
+      const answered: Array<string> = []
+      child.stdout.on("data", (data) => answered.push(String(data)))
       child.stdout.on("data", (data) => printed.push(String(data)))
       child.stderr.on("data", (data) => printed.push(String(data)))
       const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
       return {
         output: () => printed.join(""),
+        stdout: () => answered.join(""),
         exited: Effect.promise(() => exited),
         signal: (signal: NodeJS.Signals) =>
           Effect.andThen(

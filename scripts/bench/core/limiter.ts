@@ -4,7 +4,7 @@ import { RateLimiterMemory } from "rate-limiter-flexible"
 import type { Budget } from "../../../src/acquisition/budget.ts"
 import * as Ledger from "../../../src/acquisition/ledger.ts"
 import * as Capacity from "../../../src/traffic/capacity.ts"
-import * as RateWindow from "../../../src/traffic/rateWindow.ts"
+import * as RateWindow from "../../../src/domain/rateWindow.ts"
 import { type Contest, many } from "./contest.ts"
 
 const keys = 1_000

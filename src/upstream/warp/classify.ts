@@ -6,7 +6,8 @@ import { Duration } from "effect"
 import * as Failure from "../../domain/Failure.ts"
 import type { TokenId } from "../../domain/Token.ts"
 import * as RetryAfter from "../RetryAfter.ts"
-import { type Answer, type Verdict, type WarpCall, verdictOf } from "./verdict.ts"
+import type { Answer } from "../transport.ts"
+import { type Verdict, type WarpCall, verdictOf } from "./verdict.ts"
 
 interface Asked {
   readonly provider: string

@@ -2,15 +2,9 @@
 import { Option, Schema } from "effect"
 import type { UpstreamUnavailable } from "../../domain/Failure.ts"
 import { shownText } from "../shownText.ts"
+import type { Answer } from "../transport.ts"
 
 export type WarpCall = "create" | "exchange" | "refresh" | "ai" | "quota"
-
-/** An HTTP answer whose body has been read as far as it is worth reading. Header names are in lower case. */
-export interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: string
-}
 
 /** What the answer says, whoever asked. */
 export type Verdict =

@@ -20,6 +20,10 @@ const algorithm = "aes-128-cbc"
 /** Of keys and of the initial vector, in ASCII characters. */
 export const keyLength = 16
 
+/** Why this cannot be the client secret or the initial vector; undefined when it can. Never repeats it. */
+export const whyNotKey = (text: string): string | undefined =>
+  /^[\x21-\x7e]{16}$/.test(text) ? undefined : `it must be of ${keyLength} printable ASCII characters`
+
 /** The key of a call on an account's own channel: undefined of what is too short to be an access token. */
 export const keyOfAccess = (access: string): string | undefined =>
   /^[\x21-\x7e]{16,}$/.test(access) ? access.slice(0, keyLength) : undefined
@@ -30,12 +34,15 @@ export const encrypt = (text: string, key: string, iv: string): string => {
   return Buffer.concat([cipher.update(text, "utf8"), cipher.final()]).toString("base64")
 }
 
-/** Undefined of what was not encrypted with this key. */
+/**
+ * Undefined of what was not encrypted with this key. Padding and UTF-8 are all there is to tell it by: of one in some
+ * hundreds that were not, a short one comes out as other text.
+ */
 export const decrypt = (base64: string, key: string, iv: string): string | undefined => {
   try {
     const decipher = createDecipheriv(algorithm, key, iv)
     const bytes = Buffer.concat([decipher.update(Buffer.from(base64, "base64")), decipher.final()])
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return undefined
   }

@@ -3,7 +3,8 @@ import { Duration, Schema } from "effect"
 import type * as Failure from "../../../src/domain/Failure.ts"
 import { TokenId } from "../../../src/domain/Token.ts"
 import { classify } from "../../../src/upstream/warp/classify.ts"
-import type { Answer, WarpCall } from "../../../src/upstream/warp/verdict.ts"
+import type { Answer } from "../../../src/upstream/transport.ts"
+import type { WarpCall } from "../../../src/upstream/warp/verdict.ts"
 
 const now = 1_760_000_000_000
 const token = TokenId.make("token-1")

@@ -1,17 +1,16 @@
 /** Counts and logs how calls to an upstream end. What is logged of a failure is its own text, which holds no secret. */
 import { Cause, Effect, Exit, Metric, Option } from "effect"
 
-type ObservedCall = "createAnonymousUser" | "exchange" | "refresh" | "chat" | "stream" | "quota"
-
 const calls = Metric.counter("weirgate_upstream_calls_total", {
   description: "Calls to an upstream, by kind and by how they ended.",
   incremental: true
 })
 
-export interface CallObserver {
+/** `Call` names the kinds of call, of which there are few. */
+export interface CallObserver<Call extends string> {
   /** Of a call that gives its whole answer at once. */
-  call(call: ObservedCall): <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ended(call: ObservedCall, exit: Exit.Exit<unknown, Failure>): Effect.Effect<void>
+  call(call: Call): <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ended(call: Call, exit: Exit.Exit<unknown, Failure>): Effect.Effect<void>
 }
 
 interface Failure {
@@ -19,10 +18,11 @@ interface Failure {
   readonly message: string
 }
 
-export const callObserver = (provider: string): CallObserver => {
+/** `service` names the client in the log. */
+export const callObserver = <Call extends string>(service: string, provider: string): CallObserver<Call> => {
   // One for each kind and result, of which there are few.
   const counters = new Map<string, Metric.Counter<number>>()
-  const counterOf = (call: ObservedCall, result: string) => {
+  const counterOf = (call: Call, result: string) => {
     const key = `${call} ${result}`
     const known = counters.get(key)
     if (known !== undefined) return known
@@ -31,7 +31,7 @@ export const callObserver = (provider: string): CallObserver => {
     return counter
   }
 
-  const ended: CallObserver["ended"] = (call, exit) =>
+  const ended: CallObserver<Call>["ended"] = (call, exit) =>
     Effect.suspend(() => {
       const failure = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
       const result = Exit.isSuccess(exit)
@@ -43,7 +43,7 @@ export const callObserver = (provider: string): CallObserver => {
           : Effect.logInfo(`${call} failed: ${failure.message}`).pipe(Effect.annotateLogs({ failure: failure._tag }))
       return Metric.update(counterOf(call, result), 1).pipe(
         Effect.andThen(logged),
-        Effect.annotateLogs({ service: "WarpClient", provider, call })
+        Effect.annotateLogs({ service, provider, call })
       )
     })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import * as RateWindow from "../../src/traffic/rateWindow.ts"
+import * as RateWindow from "../../src/domain/rateWindow.ts"
 
 const margin = 250
 const span = 60_000 + margin

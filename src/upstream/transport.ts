@@ -4,9 +4,15 @@
  */
 import { Duration, Effect, Option, Stream } from "effect"
 import type { Scope } from "effect"
-import { HttpClient, HttpClientRequest, type HttpClientError, type HttpClientResponse } from "effect/http"
-import { UpstreamUnavailable } from "../../domain/Failure.ts"
-import type { Answer } from "./verdict.ts"
+import { Headers, HttpClient, HttpClientRequest, type HttpClientError, type HttpClientResponse } from "effect/http"
+import { UpstreamUnavailable } from "../domain/Failure.ts"
+
+/** An HTTP answer whose body has been read as far as it is worth reading. Header names are in lower case. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: string
+}
 
 export interface Transport {
   /** Waits for the headers. The connection is held until the scope closes, and the call aborted then. */
@@ -23,17 +29,24 @@ export interface Transport {
   read(response: HttpClientResponse.HttpClientResponse): Effect.Effect<Answer, UpstreamUnavailable>
 }
 
-/** More of an answer is not read. What we ask for, and what tells one failure from another, is far shorter. */
-const largestAnswer = 64 * 1024
+export interface TransportOptions {
+  readonly provider: string
+  /** Of every request. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Names, in lower case, of headers that hold secrets, beside those that are known to. */
+  readonly secretHeaders?: ReadonlyArray<string>
+  /** More of an answer, in characters, is not read (default 64 Ki). */
+  readonly largestAnswer?: number
+}
+
+/** What most upstreams answer, and what tells one failure from another, is far shorter. */
+const usualLargest = 64 * 1024
 
 /** The status says most of a failure, so its words are not worth a long wait. */
 const patienceWithFailure = Duration.seconds(2)
 
-export const make = (
-  client: HttpClient.HttpClient,
-  options: { readonly provider: string; readonly headers: Readonly<Record<string, string>> }
-): Transport => {
-  const { headers, provider } = options
+export const make = (client: HttpClient.HttpClient, options: TransportOptions): Transport => {
+  const { headers, largestAnswer = usualLargest, provider, secretHeaders = [] } = options
   const scoped = client.pipe(HttpClient.mapRequest(HttpClientRequest.setHeaders(headers)), HttpClient.withScope)
   const unavailable = (reason: "connection" | "timeout" | "cut", detail: string) =>
     new UpstreamUnavailable({ provider, reason, detail })
@@ -44,6 +57,7 @@ export const make = (
     scoped.execute(request).pipe(
       // Our trace is nobody else's business.
       Effect.provideService(HttpClient.TracerPropagationEnabled, false),
+      Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, ...secretHeaders]),
       Effect.mapError((error) => unavailable("connection", connectionFault(error)))
     )
 

@@ -1,0 +1,153 @@
+/** What whoever runs the server may see and change, over HTTP: each change leaves an entry in the audit log. */
+import { Clock, Effect, Option, Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { Audit } from "../access/Audit.ts"
+import { ClientKeys, type KeyView } from "../access/ClientKeys.ts"
+import { ConsoleAccount, type Session } from "../access/ConsoleAccount.ts"
+import { Caller } from "../contract/Access.ts"
+import { type KeyView as WireKey, SessionView } from "../contract/admin.ts"
+import { TokenId } from "../domain/Token.ts"
+import { HealthChecks } from "../health/HealthChecks.ts"
+import { TokenPool } from "../pool/TokenPool.ts"
+import { Routed } from "./Api.ts"
+import { auditing } from "./audited.ts"
+import { errorResponse } from "./Errors.ts"
+import { cookieOf, withCookie, withoutCookie } from "./sessionCookie.ts"
+
+export const loginRoutes = HttpApiBuilder.group(
+  Routed,
+  "login",
+  Effect.fnUntraced(function* (handlers) {
+    const account = yield* ConsoleAccount
+    const audit = yield* Audit
+    return handlers.handle("login", ({ payload, request }) =>
+      Effect.gen(function* () {
+        const address = Option.getOrElse(request.remoteAddress, () => "unknown")
+        const entry = { actor: "console", address, action: "login", subject: "console" }
+        const session = yield* account
+          .login(payload.password, address)
+          .pipe(Effect.tapError(({ message }) => audit.record({ ...entry, result: "refused", detail: message })))
+        yield* audit.record({ ...entry, result: "done" })
+        const response = HttpServerResponse.jsonUnsafe(encodeSession(sessionView(session)))
+        return withCookie(response, session, request, yield* Clock.currentTimeMillis)
+      }).pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
+    )
+  })
+)
+
+export const adminRoutes = HttpApiBuilder.group(
+  Routed,
+  "admin",
+  Effect.fnUntraced(function* (handlers) {
+    const account = yield* ConsoleAccount
+    const audit = yield* Audit
+    const checks = yield* HealthChecks
+    const keys = yield* ClientKeys
+    const pool = yield* TokenPool
+
+    const audited = auditing(audit)
+    const changeToken = (action: "disable" | "enable" | "reset", id: string) => {
+      const token = TokenId.make(id)
+      const change = action === "disable" ? pool.disable(token, "disabled by a person") : pool[action](token)
+      return answering(Effect.as(audited(`token.${action}`, id, change), done))
+    }
+
+    return handlers
+      .handle("session", ({ request }) =>
+        answering(
+          Effect.gen(function* () {
+            const { name } = yield* Caller
+            const cookie = cookieOf(request)
+            const found = cookie && (yield* account.session(cookie))
+            return found === undefined
+              ? { actor: name, csrf: null, idle_until: null, until: null }
+              : sessionView(found.session)
+          })
+        )
+      )
+      .handle("logout", ({ request }) =>
+        answering(
+          Effect.gen(function* () {
+            const cookie = cookieOf(request)
+            if (cookie !== undefined) yield* audited("logout", "console", account.logout(cookie))
+            return withoutCookie(HttpServerResponse.jsonUnsafe(done), request)
+          })
+        )
+      )
+      .handle("password", ({ payload, request }) =>
+        answering(
+          Effect.gen(function* () {
+            const address = Option.getOrElse(request.remoteAddress, () => "unknown")
+            const change = Effect.andThen(
+              account.login(payload.current, address),
+              account.setPassword(payload.password)
+            )
+            yield* audited("password.change", "console", change)
+            return withoutCookie(HttpServerResponse.jsonUnsafe(done), request)
+          })
+        )
+      )
+      .handle("keys", () => Effect.map(keys.list, (views) => ({ keys: views.map(keyView) })))
+      .handle("createKey", ({ payload }) => {
+        const { expires_at, ...rest } = payload
+        const made = audited("key.create", payload.name, keys.create({ ...rest, expiresAt: expires_at }))
+        return answering(Effect.map(made, ({ key, view }) => ({ key, ...keyView(view) })))
+      })
+      .handle("revokeKey", ({ params }) =>
+        answering(Effect.map(audited("key.revoke", params.id, keys.revoke(params.id)), keyView))
+      )
+      .handle("audit", ({ query }) =>
+        answering(Effect.map(audit.recent(query.limit ?? 100), (entries) => ({ entries })))
+      )
+      .handle("checks", ({ query }) => {
+        const token = query.token === undefined || query.token === "" ? undefined : TokenId.make(query.token)
+        return answering(Effect.map(checks.history(query.limit ?? 100, token), (checks) => ({ checks })))
+      })
+      .handle("check", ({ params }) =>
+        answering(
+          Effect.gen(function* () {
+            const { id } = yield* pool.get(TokenId.make(params.id))
+            return { check: (yield* audited("token.check", id, checks.check(id))) ?? null }
+          })
+        )
+      )
+      .handle("disable", ({ params }) => changeToken("disable", params.id))
+      .handle("enable", ({ params }) => changeToken("enable", params.id))
+      .handle("reset", ({ params }) => changeToken("reset", params.id))
+  })
+)
+
+const done = { done: true } as const
+
+const encodeSession = Schema.encodeSync(SessionView)
+
+const answering = <A, E extends Parameters<typeof errorResponse>[0], R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.catch(effect, (failure) => Effect.succeed(errorResponse(failure)))
+
+const sessionView = ({ csrf, idleUntil, until }: Session): typeof SessionView.Type => ({
+  actor: "console",
+  csrf,
+  idle_until: idleUntil,
+  until
+})
+
+const keyView = ({
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+  models,
+  priority,
+  revokedAt,
+  rpm,
+  ...rest
+}: KeyView): WireKey => ({
+  ...rest,
+  ...(priority !== undefined && { priority }),
+  ...(rpm !== undefined && { rpm }),
+  ...(models !== undefined && { models }),
+  ...(expiresAt !== undefined && { expires_at: expiresAt }),
+  created_at: createdAt ?? null,
+  revoked_at: revokedAt ?? null,
+  last_used_at: lastUsedAt ?? null
+})
