@@ -36,7 +36,8 @@ export const make = (
     const at = now()
     const all = [...(yield* store.all(records))]
     const live = all
-      .filter(([, record]) => !session.isOver(record, generation, at))
+      // One of a newer password is none of ours to end: ours may have been compared before that came.
+      .filter(([, record]) => !session.isOver(record, Math.max(generation, record.generation), at))
       .toSorted(([, a], [, b]) => b.createdAt - a.createdAt)
       .slice(0, keep)
     const kept = new Set(live.map(([id]) => id))

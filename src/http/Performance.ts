@@ -1,6 +1,6 @@
 /** `GET /v1/performance`: live numbers, under the key names that scripts written for the original servers read. */
 import { Clock, Duration, Effect, Schema } from "effect"
-import { warpProvider } from "../domain/Provider.ts"
+import { warpProvider, wopanProvider } from "../domain/Provider.ts"
 import { Acquisition, Decision } from "../acquisition/Acquisition.ts"
 import { Cache } from "../acquisition/Cache.ts"
 import { Dedup } from "../acquisition/Dedup.ts"
@@ -147,7 +147,9 @@ const shownDecisions = 50
 /** Reads every service once; waits for the store only. */
 export const performance = Effect.gen(function* () {
   const now = yield* Clock.currentTimeMillis
-  const views = yield* TokenPool.use((pool) => pool.list())
+  const held = yield* TokenPool.use((pool) => pool.list())
+  // The drive's tokens ask no model.
+  const views = held.filter((token) => token.provider !== wopanProvider)
   const predictor = yield* Predictor
   const predictions = yield* Effect.forEach(views, ({ provider, kind, id }) =>
     predictor.predict({ provider, kind, token: id })

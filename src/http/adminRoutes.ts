@@ -123,7 +123,7 @@ const done = { done: true } as const
 const encodeSession = Schema.encodeSync(SessionView)
 
 const answering = <A, E extends Parameters<typeof errorResponse>[0], R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.catch(effect, (failure) => Effect.succeed(errorResponse(failure)))
+  effect.pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
 
 const sessionView = ({ csrf, idleUntil, until }: Session): typeof SessionView.Type => ({
   actor: "console",

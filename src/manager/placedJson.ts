@@ -38,7 +38,7 @@ export const parse = (text: string): Placed | Broken => {
   const within = (end: string, each: () => void) => {
     at += 1
     skip(space)
-    while (text[at] !== end) {
+    while (at < text.length && text[at] !== end) {
       each()
       skip(space)
       if (text[at] === ",") at += 1

@@ -34,8 +34,8 @@ export interface TokensFile {
 }
 
 /** As compilers put it, so that editors go there. */
-export const told = (file: string, { column, field, line, reason }: Problem): string =>
-  `${file}:${line}: ${field === undefined ? `column ${column}: ` : `${field}: `}${reason}`
+export const told = (file: string, { field, line, reason }: Problem): string =>
+  `${file}:${line}: ${field === undefined ? "" : `${field}: `}${reason}`
 
 const instant = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/u
 const epochOf = (value: unknown) =>

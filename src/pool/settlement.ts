@@ -58,7 +58,11 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     Effect.suspend(() => {
       const { generation, probesProvider, probesToken } = loan
       desk.endProbe(loan)
-      return take(loan.record, { outcome, generation, probe: probesToken ? process : undefined, detail }, probesProvider)
+      return take(
+        loan.record,
+        { outcome, generation, probe: probesToken ? process : undefined, detail },
+        probesProvider
+      )
     })
 
   const take = Effect.fnUntraced(function* (
@@ -143,5 +147,12 @@ export const make = (holdings: Holdings, desk: Desk, process: string): Settlemen
     }
   })
 
-  return { settle, settleAfar: (token, settled) => take(token, settled, false), settleNow, settleCheck, release, inferAll }
+  return {
+    settle,
+    settleAfar: (token, settled) => take(token, settled, false),
+    settleNow,
+    settleCheck,
+    release,
+    inferAll
+  }
 }

@@ -23,7 +23,7 @@ import { accountRoutes } from "./warp/accountRoutes.ts"
 import { modelRoute } from "./warp/modelRoute.ts"
 import { WarpAccounts } from "./warp/WarpAccounts.ts"
 import type { WarpAccountsOptions } from "./warp/WarpAccounts.ts"
-import { dispatcherRoutes } from "./wopan/dispatcherRoutes.ts"
+import { dispatcherRoutes, type DispatcherOptions } from "./wopan/dispatcherRoutes.ts"
 import { downloadRoute } from "./wopan/downloadRoute.ts"
 import { WopanAccounts } from "./wopan/WopanAccounts.ts"
 import type { WopanAccountsOptions } from "./wopan/WopanAccounts.ts"
@@ -61,7 +61,11 @@ export class SandboxUnreachable extends Schema.TaggedError<SandboxUnreachable>()
 }
 
 export interface SandboxOptions
-  extends Omit<WarpAccountsOptions, "seed">, Omit<WopanAccountsOptions, "seed">, OpenAiProvidersOptions {
+  extends
+    Omit<WarpAccountsOptions, "seed">,
+    Omit<WopanAccountsOptions, "seed">,
+    Omit<DispatcherOptions, "seed">,
+    OpenAiProvidersOptions {
   /** Default 127.0.0.1. */
   readonly host?: string | undefined
   /** Default 28890; 0 takes a free one. */
@@ -126,7 +130,7 @@ export class Sandbox extends Context.Service<
       accountRoutes,
       modelRoute({ ...options, seed }),
       callRoutes({ seed }),
-      dispatcherRoutes({ seed }),
+      dispatcherRoutes({ ...options, seed }),
       downloadRoute({ seed }),
       wopanControlRoutes
     )

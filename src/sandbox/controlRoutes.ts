@@ -39,8 +39,10 @@ export const controlRoutes = HttpRouter.use(
           ])
         )
       )
-      const open = [...Object.values(calls), ...Object.values(wopan)].reduce((sum, call) => sum + call.open, 0)
-      return json({ ...calls, aborted: calls["ai"]?.aborted ?? 0, open, openai, wopan })
+      const ofDrive = Object.values(wopan)
+      const open = [...Object.values(calls), ...ofDrive].reduce((sum, call) => sum + call.open, 0)
+      const aborted = ofDrive.reduce((sum, call) => sum + call.aborted, calls["ai"]?.aborted ?? 0)
+      return json({ ...calls, aborted, open, openai, wopan })
     })
 
     const reset = Effect.gen(function* () {

@@ -22,9 +22,11 @@ export const SandboxCredentials = Schema.Struct({
     iv: Schema.String,
     tokens: Schema.Array(
       Schema.Struct({
+        /** The sandbox's own name for the account. */
         account: Schema.String,
         accessToken: Schema.String,
         refreshToken: Schema.String,
+        /** Of the access token, in epoch milliseconds. */
         expiresAt: Schema.Finite
       })
     )

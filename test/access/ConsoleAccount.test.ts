@@ -128,21 +128,33 @@ describe("the console's password", () => {
       const ours = yield* withPassword
       const theirs = yield* on(store)
       const sessions = [yield* ours.login(password, home), yield* theirs.login(password, home)]
-      // Slow enough for the other to come between.
-      const slow = yield* watched
-      let changed: Effect.Effect<void> = Effect.void
-      const third = yield* on({
-        ...slow.store,
-        all: (collection) => Effect.andThen(changed, slow.store.all(collection))
-      })
-      changed = Effect.orDie(theirs.setPassword(wrong))
+      // Another password comes after the old one was compared and before its session begins.
+      let between: Effect.Effect<Session, unknown> | undefined
+      let newer: Session | undefined
+      const third = yield* on(
+        {
+          ...store,
+          all: (collection) =>
+            Effect.suspend(() => {
+              const first = between
+              between = undefined
+              return first === undefined
+                ? Effect.void
+                : Effect.map(Effect.orDie(first), (session) => void (newer = session))
+            }).pipe(Effect.andThen(store.all(collection)))
+        },
+        { N: 2_048, r: 8, p: 1 }
+      )
+      between = Effect.andThen(theirs.setPassword(wrong), theirs.login(wrong, home))
       const late = yield* third.login(password, home)
       for (const account of [ours, theirs, third]) {
         for (const session of [...sessions, late]) assert.isFalse(yield* isAlive(account, session))
+        assert.isTrue(yield* isAlive(account, newer ?? assert.fail("nothing came between")))
       }
-      assert.isTrue(yield* isAlive(ours, yield* ours.login(wrong, home)))
+      assert.strictEqual(yield* refusal(ours, home, password), "LoginRefused")
+      yield* ours.setPassword(password)
       const records = yield* store.all({ name: "console-sessions", schema: Schema.Json })
-      assert.strictEqual(records.size, 1)
+      assert.strictEqual(records.size, 0)
     }).pipe(inMemory)
   )
 })
@@ -178,8 +190,13 @@ describe("a console session", () => {
     () =>
       Effect.gen(function* () {
         const store = yield* Store
-        const account = yield* withPassword
-        const other = yield* on(store)
+        yield* withPassword
+        // Both have read before either writes.
+        const hesitant: Store["Service"] = {
+          ...store,
+          get: (...args) => Effect.tap(store.get(...args), Effect.yieldNow)
+        }
+        const [account, other] = [yield* on(hesitant), yield* on(hesitant)]
         const first = yield* account.login(password, home)
         yield* TestClock.setTime(15 * minute - 1)
         const early = (yield* shown(account, first)) ?? assert.fail("ended")

@@ -80,7 +80,8 @@ describe("making a key", () => {
       assert.match(refused.message, /^--models: expected/)
       yield* Effect.flip(keys.create({ ...wanted, models: undefined, expires: undefined }))
       yield* Effect.flip(keys.revoke("nobody"))
-      const key = (yield* TestConsole.logLines).map(String).find((line) => line.startsWith("wg-")) ?? assert.fail("no key")
+      const key =
+        (yield* TestConsole.logLines).map(String).find((line) => line.startsWith("wg-")) ?? assert.fail("no key")
       const entries = yield* Audit.use((audit) => audit.recent(10))
       assert.deepStrictEqual(
         entries.map(({ action, actor, result, subject }) => [actor, action, subject, result]),

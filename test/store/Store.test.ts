@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
+import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,6 +10,7 @@ import * as Sqlite from "../../src/store/Sqlite.ts"
 import { type Collection, type Journal, Store } from "../../src/store/Store.ts"
 
 const counters: Collection<{ readonly n: number }> = { name: "counter", schema: Schema.Struct({ n: Schema.Int }) }
+const others: Collection<{ readonly n: number }> = { name: "other", schema: Schema.Struct({ n: Schema.Int }) }
 const notes: Journal<string> = { name: "note", schema: Schema.String, keep: 3 }
 const increment = (current: { readonly n: number } | undefined) => {
   const next = { n: (current?.n ?? 0) + 1 }
@@ -78,6 +80,69 @@ describe.each(kinds)("Store in %s", (_, layer) => {
       assert.deepStrictEqual(yield* store.get(counters, "a"), { n: 2 })
     }).pipe(Effect.provide(layer))
   )
+
+  it.effect("changes records of several collections in one step, which sees what it has set itself", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      yield* store.modify(counters, "old", increment)
+      const seen = yield* store.transact((records) => {
+        records.set(counters, "new", { n: 7 })
+        records.set(others, "new", { n: 8 })
+        records.set(counters, "old", undefined)
+        return [records.get(counters, "new"), records.get(others, "new"), records.get(counters, "old")]
+      })
+      assert.deepStrictEqual(seen, [{ n: 7 }, { n: 8 }, undefined])
+      assert.deepStrictEqual([...(yield* store.all(counters))], [["new", { n: 7 }]])
+      assert.deepStrictEqual(yield* store.get(others, "new"), { n: 8 })
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("stores nothing of a step that fails halfway or makes what does not fit the schema", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      yield* store.modify(counters, "a", increment)
+      yield* store.modify(counters, "b", increment)
+      const before = yield* store.all(counters)
+      for (const last of ["throw", { n: 0.5 }] as const) {
+        const error = yield* Effect.flip(
+          store.transact((records) => {
+            records.set(counters, "a", { n: 9 })
+            records.set(counters, "a", { n: 10 })
+            records.set(counters, "b", undefined)
+            records.set(counters, "c", { n: 9 })
+            if (last === "throw") throw new Error("no")
+            records.set(others, "d", last)
+          })
+        )
+        assert.strictEqual(error._tag, "StoreUnavailable")
+        assert.deepStrictEqual(yield* store.all(counters), before)
+        assert.strictEqual((yield* store.all(others)).size, 0)
+      }
+      assert.strictEqual(yield* store.modify(counters, "a", increment), 2)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("loses no step when many fibers move between records", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      yield* store.transact((records) => records.set(counters, "from", { n: 100 }))
+      const move = store.transact((records) => {
+        const of = (key: string) => records.get(counters, key)?.n ?? 0
+        records.set(counters, "from", { n: of("from") - 1 })
+        records.set(counters, "to", { n: of("to") + 1 })
+      })
+      yield* Effect.forEach(Array.from({ length: 100 }), () => Effect.andThen(Effect.yieldNow, move), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(
+        [...(yield* store.all(counters))].toSorted(),
+        [
+          ["from", { n: 0 }],
+          ["to", { n: 100 }]
+        ]
+      )
+    }).pipe(Effect.provide(layer))
+  )
 })
 
 const reopened = (filename: string) => Effect.provide(Sqlite.layer(filename))
@@ -103,6 +168,62 @@ describe("Store in a SQLite file", () => {
       yield* Effect.all([bump.pipe(reopened(filename)), bump.pipe(reopened(filename))], { concurrency: 2 })
       const kept = yield* Store.use((store) => store.get(counters, "a")).pipe(reopened(filename))
       assert.deepStrictEqual(kept, { n: 100 })
+    })
+  )
+
+  it.effect("lets no other process see or come between the halves of a step", () =>
+    Effect.gen(function* () {
+      const filename = yield* file
+      const step = Effect.forEach(
+        Array.from({ length: 50 }),
+        () =>
+          Store.use((store) =>
+            Effect.andThen(
+              Effect.yieldNow,
+              store.transact((records) => {
+                const [a, b] = [records.get(counters, "a")?.n ?? 0, records.get(counters, "b")?.n ?? 0]
+                records.set(counters, "a", { n: a + 1 })
+                records.set(counters, "b", { n: b + 1 })
+                return a === b
+              })
+            )
+          ),
+        { concurrency: 5 }
+      )
+      const both = yield* Effect.all([step.pipe(reopened(filename)), step.pipe(reopened(filename))], { concurrency: 2 })
+      assert.isTrue(both.flat().every((same) => same))
+      const kept = yield* Store.use((store) => store.all(counters)).pipe(reopened(filename))
+      assert.deepStrictEqual(
+        [...kept.values()].map(({ n }) => n),
+        [100, 100]
+      )
+    })
+  )
+
+  it.effect("has all of a step or nothing when the process is killed in the middle of it", () =>
+    Effect.gen(function* () {
+      const filename = yield* file
+      const script = (last: string) => `
+        import { Effect, Schema } from "effect"
+        import { Store } from "./src/store/Store.ts"
+        import * as Sqlite from "./src/store/Sqlite.ts"
+        const counters = { name: "counter", schema: Schema.Struct({ n: Schema.Int }) }
+        const step = (records) => {
+          for (let n = 0; n < 5000; n++) records.set(counters, "key-" + n, { n })
+          ${last}
+        }
+        await Effect.runPromise(Store.use((store) => store.transact(step)).pipe(
+          Effect.provide(Sqlite.layer(${JSON.stringify(filename)}))
+        ))
+        process.kill(process.pid, "SIGKILL")`
+      const killed = (last: string) =>
+        spawnSync(process.execPath, ["--input-type=module", "-e", script(last)], { encoding: "utf8" })
+      const kept = Store.use((store) => store.all(counters)).pipe(reopened(filename))
+
+      assert.strictEqual(killed('process.kill(process.pid, "SIGKILL")').signal, "SIGKILL")
+      assert.strictEqual((yield* kept).size, 0)
+      assert.strictEqual(killed("").signal, "SIGKILL")
+      assert.strictEqual((yield* kept).size, 5_000)
     })
   )
 

@@ -3,11 +3,11 @@
  * restart with the same seed; that an older one is void is learned anew when a newer is seen.
  */
 import { Clock, Context, DateTime, Duration, Effect, Layer, Schema } from "effect"
-import { hex } from "../seed.ts"
-import { type Folder, treeOf, withFile, without } from "./tree.ts"
+import { between, hex } from "../seed.ts"
+import { entriesIn, type Folder, newFile, newFolder, treeOf, wayTo, withFile, withFolder, without } from "./tree.ts"
 import { type Claims, claimsOf, tokenOf } from "./wopanToken.ts"
 
-/** The dispatcher's code for a token that it does not take: 1001 of one that is none, 9999 of one that has ended. */
+/** The dispatcher's code for a token that it does not take: 1001 of one that is void or none, 9999 of one that has ended. */
 export class AccessRefused extends Schema.TaggedError<AccessRefused>()("AccessRefused", {
   code: Schema.Literals(["1001", "9999"])
 }) {}
@@ -36,6 +36,9 @@ export interface IssuedToken {
   readonly expiresAt: number
 }
 
+/** `Taken` when something else is there, or a file where a folder would have to be; `Full` when there is no room. */
+export type Added = "Added" | "Taken" | "Full"
+
 export class WopanAccounts extends Context.Service<
   WopanAccounts,
   {
@@ -43,16 +46,24 @@ export class WopanAccounts extends Context.Service<
     readonly names: ReadonlyArray<string>
     /** What each account starts with: the same at each start, so that whoever keeps them finds nothing new. */
     readonly provisioned: ReadonlyArray<IssuedToken>
+    readonly lifetimeSeconds: number
+    /** The account that an access or refresh token was issued to, void or not. */
+    ownerOf(token: string): string | undefined
     /** The account of an access token. */
     authenticate(access: string): Effect.Effect<string, AccessRefused>
     /** Voids both tokens of the account and issues new ones. */
     renew(refresh: string): Effect.Effect<IssuedToken, RenewalRefused>
-    /** Has the account's access token end at once: false of an account that there is not. */
+    /** Voids both tokens of the account until the next `reset`. */
+    logout(access: string): Effect.Effect<void, AccessRefused>
+    /** Has the account's access token end at once, until it is renewed: false of an account that there is not. */
     expire(account: string): Effect.Effect<boolean>
     tree(account: string): Folder
-    addFile(account: string, path: ReadonlyArray<string>, size: number): Effect.Effect<void>
-    remove(account: string, path: ReadonlyArray<string>): Effect.Effect<void>
-    /** Everything as at the start, but for the tokens: those that are in use stay good. */
+    addFile(account: string, path: ReadonlyArray<string>, size: number): Effect.Effect<Added>
+    /** Answers with its id. `parent` is an id of a folder that there is. */
+    addFolder(account: string, parent: string, name: string): Effect.Effect<{ readonly id: string } | Added>
+    /** False when there is no such file or folder. */
+    remove(account: string, path: ReadonlyArray<string>): Effect.Effect<boolean>
+    /** Everything as at the start, and every token that was issued is good again until a newer is seen. */
     readonly reset: Effect.Effect<void>
   }
 >()("weirgate/sandbox/WopanAccounts") {
@@ -65,20 +76,26 @@ export class WopanAccounts extends Context.Service<
 
 const names = ["account-1", "account-2"]
 const lifetime = Duration.seconds(604_799)
+/** Of files and folders in one account; it starts with some 1,000. */
+const mostEntries = 20_000
 
 const make = Effect.fnUntraced(function* ({ seed, wopanLifetime }: WopanAccountsOptions) {
   const startedAt = yield* Clock.currentTimeMillis
-  const life = Duration.toMillis(wopanLifetime ?? lifetime)
-  const constant = (what: string) => hex(16, seed, "wopan", what)
-  const constants = { clientId: "1001000021", clientSecret: constant("client secret"), iv: constant("iv") }
+  const lifetimeSeconds = Math.round(Duration.toSeconds(wopanLifetime ?? lifetime))
+  const constants = {
+    clientId: String(between(1_000_000_000, 1_999_999_999, seed, "wopan", "client id")),
+    clientSecret: hex(16, seed, "wopan", "client secret"),
+    iv: hex(16, seed, "wopan", "iv")
+  }
 
-  /** By account; there are two. */
+  // All three are by account, of which there are two.
   const newest = new Map<number, number>()
-  /** The generation whose access token was ended before its time. */
-  const ended = new Map<number, number>()
-  const trees = new Map(names.map((name) => [name, treeOf(seed, name)]))
+  /** Those whose access token was ended before its time. */
+  const ended = new Set<number>()
+  /** Made when it is first looked at, for it takes long. */
+  const trees = new Map<string, Folder>()
 
-  const expiryOf = ({ issuedAt }: Claims) => (issuedAt === 0 ? startedAt : issuedAt * 1_000) + life
+  const expiryOf = ({ issuedAt }: Claims) => (issuedAt === 0 ? startedAt : issuedAt * 1_000) + lifetimeSeconds * 1_000
   const issued = (claims: Claims): IssuedToken => ({
     account: names[claims.account] ?? "",
     accessToken: tokenOf(seed, "access", claims),
@@ -93,64 +110,87 @@ const make = Effect.fnUntraced(function* ({ seed, wopanLifetime }: WopanAccounts
     newest.set(account, generation)
     return claims
   }
+  const authenticated = Effect.fnUntraced(function* (access: string) {
+    const claims = valid(claimsOf(seed, "access", access))
+    if (claims === undefined) return yield* new AccessRefused({ code: "1001" })
+    const now = yield* Clock.currentTimeMillis
+    if (now >= expiryOf(claims) || ended.has(claims.account)) return yield* new AccessRefused({ code: "9999" })
+    return claims
+  })
+
+  const treeIn = (account: string): Folder => {
+    const known = trees.get(account)
+    if (known !== undefined) return known
+    const tree = treeOf(seed, account)
+    trees.set(account, tree)
+    return tree
+  }
+  /** `add` is given what makes the folders of a path, and the time; it answers undefined when something is in its way. */
+  const adding = Effect.fnUntraced(function* (
+    account: string,
+    add: (tree: Folder, make: (path: string) => Folder, createTime: string) => Folder | undefined
+  ) {
+    const now = DateTime.formatIso(yield* DateTime.now)
+    const createTime = now.replace(/\D/g, "").slice(0, 14)
+    const next = add(treeIn(account), (path) => newFolder(seed, account, path, createTime), createTime)
+    if (next === undefined) return "Taken"
+    if (entriesIn(next) > mostEntries) return "Full"
+    trees.set(account, next)
+    return "Added"
+  })
 
   return WopanAccounts.of({
     constants,
     names,
     provisioned: names.map((_, account) => issued({ account, generation: 0, issuedAt: 0 })),
-    authenticate: Effect.fnUntraced(function* (access) {
-      const claims = valid(claimsOf(seed, "access", access))
-      if (claims === undefined) return yield* new AccessRefused({ code: "1001" })
-      const now = yield* Clock.currentTimeMillis
-      if (now >= expiryOf(claims) || ended.get(claims.account) === claims.generation) {
-        return yield* new AccessRefused({ code: "9999" })
-      }
-      return names[claims.account] ?? ""
-    }),
+    lifetimeSeconds,
+    ownerOf: (token) => {
+      const claims = claimsOf(seed, "access", token) ?? claimsOf(seed, "refresh", token)
+      return claims && names[claims.account]
+    },
+    authenticate: (access) => Effect.map(authenticated(access), ({ account }) => names[account] ?? ""),
     renew: Effect.fnUntraced(function* (refresh) {
       const claims = valid(claimsOf(seed, "refresh", refresh))
       if (claims === undefined) return yield* new RenewalRefused()
-      const { account, generation } = claims
-      newest.set(account, generation + 1)
+      const { account } = claims
+      const generation = claims.generation + 1
+      newest.set(account, generation)
+      ended.delete(account)
       const now = yield* Clock.currentTimeMillis
-      return issued({ account, generation: generation + 1, issuedAt: Math.floor(now / 1_000) })
+      // Rounded up, so that it is good for as long as it is said to be.
+      return issued({ account, generation, issuedAt: Math.ceil(now / 1_000) })
     }),
+    logout: (access) =>
+      Effect.map(authenticated(access), ({ account, generation }) => {
+        newest.set(account, generation + 1)
+      }),
     expire: (account) =>
       Effect.sync(() => {
         const index = names.indexOf(account)
-        if (index >= 0) ended.set(index, newest.get(index) ?? 0)
+        if (index >= 0) ended.add(index)
         return index >= 0
       }),
-    tree: (account) => trees.get(account) ?? treeOf(seed, account),
-    addFile: Effect.fnUntraced(function* (account, path, size) {
-      const tree = trees.get(account)
-      if (tree === undefined) return
-      const at = path.join("/")
-      const createTime = DateTime.formatIso(yield* DateTime.now)
-        .replace(/\D/g, "")
-        .slice(0, 14)
-      const file = {
-        name: path.at(-1) ?? "",
-        id: hex(32, seed, "wopan", account, "added", at),
-        fid: `fid-${hex(40, seed, "fid", account, "added", at)}`,
-        size,
-        createTime,
-        type: 1,
-        fileType: "5"
-      } as const
-      trees.set(
-        account,
-        withFile(tree, path, file, (folder) => hex(32, seed, "wopan", account, folder))
-      )
+    tree: treeIn,
+    addFile: (account, path, size) =>
+      adding(account, (tree, make, createTime) =>
+        withFile(tree, path, { ...newFile(seed, account, path.join("/"), createTime), size }, make)
+      ),
+    addFolder: Effect.fnUntraced(function* (account, parent, name) {
+      const above = wayTo(treeIn(account), parent) ?? []
+      const path = [...above.slice(1).map((folder) => folder.name), name]
+      const added = yield* adding(account, (tree, make) => withFolder(tree, path, make))
+      return added === "Added" ? { id: newFolder(seed, account, path.join("/"), "").id } : added
     }),
     remove: (account, path) =>
       Effect.sync(() => {
-        const tree = trees.get(account)
-        if (tree !== undefined) trees.set(account, without(tree, path))
+        const next = without(treeIn(account), path)
+        if (next !== undefined) trees.set(account, next)
+        return next !== undefined
       }),
     reset: Effect.sync(() => {
+      newest.clear()
       ended.clear()
-      for (const name of names) trees.set(name, treeOf(seed, name))
+      trees.clear()
     })
   })
 })

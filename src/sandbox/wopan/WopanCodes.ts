@@ -2,6 +2,9 @@
 import { Context, Effect, Layer } from "effect"
 import { WopanCall } from "./wopanFault.ts"
 
+/** Of different codes for one kind of call: its own are seven, and faults make others up. Further ones are not counted. */
+const mostCodes = 100
+
 export class WopanCodes extends Context.Service<
   WopanCodes,
   {
@@ -11,13 +14,14 @@ export class WopanCodes extends Context.Service<
   }
 >()("weirgate/sandbox/WopanCodes") {
   static readonly layer: Layer.Layer<WopanCodes> = Layer.sync(WopanCodes, () => {
-    // Bounded: codes are of at most eight characters, and only faults make new ones.
     const counts = new Map<WopanCall, Map<string, number>>(WopanCall.literals.map((call) => [call, new Map()]))
     return WopanCodes.of({
       count: (call, code) =>
         Effect.sync(() => {
           const codes = counts.get(call)
-          codes?.set(code, (codes.get(code) ?? 0) + 1)
+          if (codes !== undefined && (codes.has(code) || codes.size < mostCodes)) {
+            codes.set(code, (codes.get(code) ?? 0) + 1)
+          }
         }),
       of: (call) => Effect.sync(() => Object.fromEntries(counts.get(call) ?? [])),
       reset: Effect.sync(() => counts.forEach((codes) => codes.clear()))

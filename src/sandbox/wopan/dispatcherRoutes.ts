@@ -1,33 +1,42 @@
 /** The emulated drive's dispatcher: one path for each channel, and the operation inside the envelope. */
-import { Clock, Duration, Effect, Result } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Connection from "../connection.ts"
-import { isWopan } from "../fault.ts"
+import { ByteSize, Clock, Duration, Effect, Result } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Faults } from "../Faults.ts"
-import { delayOf } from "../faultTerms.ts"
 import { hex } from "../seed.ts"
-import { type OpenCall, Statistics } from "../Statistics.ts"
+import { Statistics } from "../Statistics.ts"
+import { accountOperations, refusalOf } from "./accountOperations.ts"
 import {
   type Call,
   type Channel,
   type Data,
   envelope,
   keyOf,
-  nothing,
-  readCall,
+  operationIn,
+  readEnvelope,
+  readParams,
   type Refusal,
   written
 } from "./dispatcher.ts"
 import { addressOf } from "./downloadLink.ts"
-import { answer, callOf } from "./operations.ts"
+import { answer, callOf, creationOf, misplaced } from "./operations.ts"
+import { strike } from "./strike.ts"
 import { WopanAccounts } from "./WopanAccounts.ts"
 import { WopanCodes } from "./WopanCodes.ts"
-import type { WopanCall, WopanFault } from "./wopanFault.ts"
+import type { WopanCall } from "./wopanFault.ts"
 
 /** Below the sandbox's address. */
 export const basePath = "/wopan"
 
-export const dispatcherRoutes = ({ seed }: { readonly seed: string }) =>
+/** The largest body it reads: a hundred file ids are some 10 KB. */
+const largestBody = ByteSize.kibibytes(256)
+
+export interface DispatcherOptions {
+  readonly seed: string
+  /** By how much `resTime` may differ from the sandbox's own time (default 10 minutes). */
+  readonly wopanClockSkew?: Duration.Input | undefined
+}
+
+export const dispatcherRoutes = ({ seed, wopanClockSkew }: DispatcherOptions) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const accounts = yield* WopanAccounts
@@ -35,6 +44,8 @@ export const dispatcherRoutes = ({ seed }: { readonly seed: string }) =>
       const faults = yield* Faults
       const statistics = yield* Statistics
       const { constants } = accounts
+      const ofAccount = accountOperations(accounts)
+      const clockSkew = Duration.toMillis(wopanClockSkew ?? Duration.minutes(10))
       let answers = 0
 
       /** The answer of the dispatcher, counted by its code. */
@@ -45,113 +56,68 @@ export const dispatcherRoutes = ({ seed }: { readonly seed: string }) =>
         )
       const refused = (call: WopanCall, { code, reason }: Refusal) => told(call, code, reason, "")
 
-      /** The answer that takes the place of the real one; undefined when the call goes on. */
-      const struckBy = Effect.fnUntraced(function* (fault: WopanFault, open: OpenCall, call: WopanCall) {
+      const ofFiles = Effect.fnUntraced(function* (call: Call, account: string) {
         const request = yield* HttpServerRequest.HttpServerRequest
-        yield* Effect.sleep(delayOf(fault, fault.kind === "slow" ? Duration.seconds(1) : Duration.zero))
-        const headers = fault.retryAfter === undefined ? {} : { "retry-after": `${fault.retryAfter}` }
-        switch (fault.kind) {
-          case "slow":
-            return undefined
-          case "silence":
-            return yield* Effect.never
-          case "reset":
-            yield* open.breaking
-            return yield* Connection.reset(request)
-          case "rate_limit":
-            return page(429, "Too Many Requests", headers)
-          case "server_error":
-            return page(fault.status ?? 500, "Server Error", headers)
-          case "unauthorized":
-            return HttpServerResponse.empty({ status: 401 })
-          case "html":
-            return page(200, "The drive is being serviced")
-          case "malformed":
-            return HttpServerResponse.text('{"STATUS":"200","RSP":', { contentType: "application/json" })
-          case "bad_cipher":
-            return yield* told(call, "0000", "success", written(sealed, "0".repeat(16), constants.iv))
-          case "expired":
-            return yield* refused(call, { code: "9999", reason: "token expired" })
-          case "not_logged_in":
-            return yield* refused(call, { code: "1001", reason: "not logged in" })
-          case "refresh_rejected":
-            return yield* refused(call, { code: "8005", reason: "login failed" })
-          case "rsp_code":
-            return yield* refused(call, { code: fault.code ?? "9999", reason: fault.message ?? "system error" })
+        const tree = accounts.tree(account)
+        if (call.operation === "CreateDirectory") {
+          const creation = creationOf(call.params, tree)
+          if ("code" in creation) return creation
+          const added = yield* accounts.addFolder(account, creation.parent, creation.name)
+          return typeof added === "string" ? notCreated : ({ _tag: "Sealed", value: added } as const)
         }
-      })
-
-      const strike = Effect.fnUntraced(function* (open: OpenCall, call: WopanCall, account: string | undefined) {
-        const fault = yield* faults.take({ provider: "wopan", call, account, phase: "arrival" })
-        return fault === undefined || !isWopan(fault) ? undefined : yield* struckBy(fault, open, call)
-      })
-
-      const login = ({ operation, params }: Call): Data | Refusal => {
-        if (params["clientSecret"] !== constants.clientSecret) return { code: "1000", reason: "clientSecret is wrong" }
-        return operation === "PcWebLogin"
-          ? { _tag: "Clear", value: { needSmsCode: "1" } }
-          : { code: "8001", reason: "no account of the sandbox has a password" }
-      }
-
-      const renewal = Effect.fnUntraced(function* ({ params }: Call) {
-        if (params["clientSecret"] !== constants.clientSecret) return { code: "1000", reason: "clientSecret is wrong" }
-        const renewed = yield* Effect.result(accounts.renew(String(params["refreshToken"])))
-        if (Result.isFailure(renewed)) return { code: "8005", reason: "login failed" }
-        const { accessToken, expiresAt, refreshToken } = renewed.success
         const now = yield* Clock.currentTimeMillis
-        const value = {
-          access_token: accessToken,
-          token_type: "bearer",
-          refresh_token: refreshToken,
-          expires_in: Math.floor((expiresAt - now) / 1_000),
-          scope: "all"
-        }
-        return { _tag: "Clear", value } as const
+        const base = `http://${request.headers["host"] ?? "127.0.0.1"}${basePath}`
+        return answer(call, { account, tree, addressOf: (fid) => addressOf(base, { seed, fid, now }) })
       })
 
-      const outcomeOf = Effect.fnUntraced(function* (call: Call, account: string | undefined, host: string) {
-        switch (callOf(call.operation)) {
-          case "login":
-            return login(call)
-          case "refresh":
-            return yield* renewal(call)
-          default:
-            if (account === undefined) return notLoggedIn
-            if (call.operation === "AppLogout") {
-              yield* accounts.expire(account)
-              return nothing
-            }
-            const now = yield* Clock.currentTimeMillis
-            const drive = {
-              account,
-              tree: accounts.tree(account),
-              addressOf: (fid: string) => addressOf(`http://${host}${basePath}`, { seed, fid, now })
-            }
-            return answer(call, drive)
+      const outcomeOf = Effect.fnUntraced(function* (text: string, channel: Channel, access: string) {
+        const now = yield* Clock.currentTimeMillis
+        const read = readEnvelope(text, { channel, now, clockSkew })
+        if ("code" in read) return read
+        const refusal = misplaced(read.operation, channel)
+        if (refusal !== undefined) return refusal
+        if (channel === "api-user") {
+          const call = readParams(read, channel, constants.clientSecret, constants)
+          return "code" in call ? call : yield* ofAccount(call, access)
         }
+        // The key of its parameters is the token, so of one that is not good they cannot be read.
+        const account = yield* Effect.result(accounts.authenticate(access))
+        if (Result.isFailure(account)) return refusalOf(account.failure.code)
+        const call = readParams(read, channel, keyOf(channel, access, constants) ?? "", constants)
+        return "code" in call ? call : yield* ofFiles(call, account.success)
       })
+
+      /** Whose the call is, for a fault that strikes one account; a renewal tells it by its parameters alone. */
+      const ownerOf = (text: string, channel: Channel, access: string, now: number): string | undefined => {
+        if (access !== "") return accounts.ownerOf(access)
+        const read = readEnvelope(text, { channel, now, clockSkew })
+        if ("code" in read || read.operation !== "AppRefreshToken") return undefined
+        const call = readParams(read, channel, constants.clientSecret, constants)
+        const refresh = "code" in call ? undefined : call.params["refreshToken"]
+        return typeof refresh === "string" ? accounts.ownerOf(refresh) : undefined
+      }
 
       const serve = (channel: Channel) =>
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
           const access = request.headers["accesstoken"] ?? ""
-          const text = yield* request.text
-          const circumstances = { channel, constants, access, now: yield* Clock.currentTimeMillis }
-          const authenticated = access === "" ? undefined : yield* Effect.result(accounts.authenticate(access))
-          const account = authenticated && Result.isSuccess(authenticated) ? authenticated.success : undefined
+          const body = yield* request.text.pipe(
+            Effect.provideService(HttpIncomingMessage.MaxBodySize, largestBody),
+            Effect.result
+          )
+          if (Result.isFailure(body)) return yield* statistics.track("wopan", "other", () => Effect.fail(body.failure))
+          const text = body.success
           const named = callOf(operationIn(text))
+          const owner = ownerOf(text, channel, access, yield* Clock.currentTimeMillis)
           return yield* statistics.track(
             "wopan",
             named,
             Effect.fnUntraced(function* (open) {
-              const struck = yield* strike(open, named, account)
-              if (struck !== undefined) return struck
-              // Without its token the parameters of an account's own channel cannot be read.
-              if (channel === "wohome" && account === undefined) return yield* refused(named, refusalOf(authenticated))
-              const call = readCall(text, circumstances)
-              if ("code" in call) return yield* refused(named, call)
-              if (account === undefined && named === "user") return yield* refused(named, refusalOf(authenticated))
-              const outcome = yield* outcomeOf(call, account, request.headers["host"] ?? "127.0.0.1")
+              const struck = yield* strike(faults, open, named, owner)
+              if (struck?._tag === "Response") return struck.response
+              if (struck?._tag === "Code") return yield* refused(named, struck)
+              if (struck?._tag === "BadCipher") return yield* told(named, "0000", "success", unreadable(constants.iv))
+              const outcome: Data | Refusal = yield* outcomeOf(text, channel, access)
               if ("code" in outcome) return yield* refused(named, outcome)
               const key = keyOf(channel, access, constants) ?? ""
               return yield* told(named, "0000", "success", written(outcome, key, constants.iv))
@@ -164,29 +130,7 @@ export const dispatcherRoutes = ({ seed }: { readonly seed: string }) =>
     })
   )
 
-const sealed: Data = { _tag: "Sealed", value: { files: [] } }
-const notLoggedIn: Refusal = { code: "1001", reason: "not logged in" }
+const notCreated: Refusal = { code: "1000", reason: "directoryName: there is one of that name, or no room" }
 
-const refusalOf = (authenticated: Result.Result<string, { readonly code: "1001" | "9999" }> | undefined): Refusal =>
-  authenticated !== undefined && Result.isFailure(authenticated) && authenticated.failure.code === "9999"
-    ? { code: "9999", reason: "token expired" }
-    : notLoggedIn
-
-/** Of a body that may not be one: what it is counted and struck as. */
-const operationIn = (text: string): string => {
-  try {
-    const body: unknown = JSON.parse(text)
-    if (typeof body !== "object" || body === null || !("header" in body)) return ""
-    const { header } = body
-    return typeof header === "object" && header !== null && "key" in header ? String(header.key) : ""
-  } catch {
-    return ""
-  }
-}
-
-const page = (status: number, text: string, headers: Record<string, string> = {}) =>
-  HttpServerResponse.text(`<!doctype html><meta charset="utf-8"><title>${status}</title>${text}`, {
-    status,
-    contentType: "text/html; charset=utf-8",
-    headers
-  })
+/** Encrypted with a key that is nobody's. */
+const unreadable = (iv: string) => written({ _tag: "Sealed", value: { files: [] } }, "0".repeat(16), iv)

@@ -1,21 +1,39 @@
-/** What the emulated drive can be asked (protocols 5.3 and 5.4). Pure: it is given the account and what is in it. */
+/** What an account of the emulated drive can be asked about its files (protocols 5.4). Pure: it is given what is in it. */
 import { Option, Schema } from "effect"
-import type { Call, Data, Refusal } from "./dispatcher.ts"
-import { fileOf, type File, type Folder, folderOf } from "./tree.ts"
+import type { Call, Channel, Data, Refusal } from "./dispatcher.ts"
+import { bytesIn, type File, fileOf, type Folder, wayTo } from "./tree.ts"
 import type { WopanCall } from "./wopanFault.ts"
 
-/** How each operation is counted, and struck by faults. */
-const calls: Readonly<Record<string, WopanCall>> = {
-  PcWebLogin: "login",
-  PcLoginVerifyCode: "login",
-  AppRefreshToken: "refresh",
-  AppQueryUser: "user",
-  QueryAllFiles: "list",
-  GetDownloadUrl: "download",
-  GetDownloadUrlV2: "download"
+interface Operation {
+  readonly channel: Channel
+  /** How it is counted, and struck by faults. */
+  readonly call: WopanCall
 }
 
-export const callOf = (operation: string): WopanCall => calls[operation] ?? "other"
+const operations: ReadonlyMap<string, Operation> = new Map([
+  ["PcWebLogin", { channel: "api-user", call: "login" }],
+  ["PcLoginVerifyCode", { channel: "api-user", call: "login" }],
+  ["AppRefreshToken", { channel: "api-user", call: "refresh" }],
+  ["AppQueryUser", { channel: "api-user", call: "user" }],
+  ["AppLogout", { channel: "api-user", call: "other" }],
+  ["QueryAllFiles", { channel: "wohome", call: "list" }],
+  ["GetDownloadUrl", { channel: "wohome", call: "download" }],
+  ["GetDownloadUrlV2", { channel: "wohome", call: "download" }],
+  ["GetSearchDirectory", { channel: "wohome", call: "other" }],
+  ["QueryCloudUsageInfo", { channel: "wohome", call: "other" }],
+  ["CreateDirectory", { channel: "wohome", call: "other" }]
+])
+
+export const callOf = (operation: string): WopanCall => operations.get(operation)?.call ?? "other"
+
+/** Why the channel does not take the operation. */
+export const misplaced = (operation: string, channel: Channel): Refusal | undefined =>
+  operations.get(operation)?.channel === channel
+    ? undefined
+    : wrong(`header.key: the sandbox's ${channel} does not know ${operation.slice(0, 64)}`)
+
+/** The phone number of an account, as much of it as is told. */
+export const userIdOf = (account: string): string => `130****000${account.at(-1)}`
 
 export interface Drive {
   readonly account: string
@@ -27,32 +45,25 @@ export interface Drive {
 /** Of an account that has shown its token. */
 export const answer = ({ operation, params }: Call, drive: Drive): Data | Refusal => {
   switch (operation) {
-    case "AppQueryUser":
-      return sealed({
-        userId: "130****0000",
-        headUrl: "",
-        userName: drive.account,
-        sex: "0",
-        birthday: "",
-        isModify: "0",
-        isHeadModify: "0",
-        isSetPassword: "1",
-        registerTime: "20220101000000"
-      })
     case "QueryAllFiles":
       return list(params, drive)
     case "GetDownloadUrl":
     case "GetDownloadUrlV2":
       return addresses(operation, params, drive)
+    case "GetSearchDirectory":
+      return directories(params, drive)
     case "QueryCloudUsageInfo":
-      return sealed({ usageInfo: usageOf(drive.tree), vipLevel: "0", expireTime: "" })
+      return params["phoneNum"] === userIdOf(drive.account)
+        ? sealed({ usageInfo: usageOf(drive.tree), vipLevel: "0", expireTime: "" })
+        : wrong("phoneNum: it is not the userId that AppQueryUser tells")
     default:
-      return { code: "1000", reason: `the sandbox's drive does not know ${operation.slice(0, 64)}` }
+      return wrong("the sandbox's drive does not do that")
   }
 }
 
 const sealed = (value: unknown): Data => ({ _tag: "Sealed", value })
 const wrong = (reason: string): Refusal => ({ code: "1000", reason })
+const noDirectory = wrong("the directory does not exist")
 
 const Listing = Schema.Struct({
   spaceType: Schema.String,
@@ -66,9 +77,9 @@ const decodeListing = Schema.decodeUnknownOption(Listing)
 const list = (params: Call["params"], { tree }: Drive): Data | Refusal => {
   const asked = Option.getOrUndefined(decodeListing(params))
   if (asked === undefined) return wrong("the parameters do not fit QueryAllFiles")
-  if (asked.spaceType !== "0") return wrong("the sandbox's drive has the personal space only")
-  const folder = folderOf(tree, asked.parentDirectoryId)
-  if (folder === undefined) return wrong("the directory does not exist")
+  if (asked.spaceType !== "0") return wrong("spaceType: the sandbox's drive has the personal space only")
+  const folder = wayTo(tree, asked.parentDirectoryId)?.at(-1)
+  if (folder === undefined) return noDirectory
   const first = asked.pageNum * asked.pageSize
   const entries = sorted(folder, asked.sortRule).slice(first, first + asked.pageSize)
   return sealed({ files: entries, systemDirs: [] })
@@ -100,7 +111,7 @@ type Entry = ReturnType<typeof fileEntry>
 
 const common = { familyId: 0, creator: "sandbox", shootingTime: "", thumbUrl: "" }
 
-/** A size is sometimes a text upstream: of every other file here. */
+/** A size is sometimes a text upstream: here when it is odd. */
 const fileEntry = ({ createTime, fid, fileType, id, name, size, type }: File) => ({
   ...common,
   fid,
@@ -123,16 +134,47 @@ const folderEntry = ({ createTime, id, name }: Folder): Entry => ({
   fileType: "0"
 })
 
-const decodeFids = Schema.decodeUnknownOption(
-  Schema.Struct({ fidList: Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(100)) })
-)
+const Fids = Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(100))
+const decodeAsked = Schema.decodeUnknownOption(Schema.Struct({ fidList: Fids, spaceType: Schema.Literal("0") }))
+const decodeAskedV2 = Schema.decodeUnknownOption(Schema.Struct({ fidList: Fids, type: Schema.Literal("1") }))
 
 const addresses = (operation: string, params: Call["params"], { addressOf, tree }: Drive): Data | Refusal => {
-  const asked = Option.getOrUndefined(decodeFids(params))
-  if (asked === undefined) return wrong("fidList is missing")
+  const isSecond = operation === "GetDownloadUrlV2"
+  const asked = Option.getOrUndefined<{ readonly fidList: ReadonlyArray<string> }>(
+    isSecond ? decodeAskedV2(params) : decodeAsked(params)
+  )
+  if (asked === undefined) return wrong(`the parameters do not fit ${operation}`)
   if (asked.fidList.some((fid) => fileOf(tree, fid) === undefined)) return wrong("the file does not exist")
   const list = asked.fidList.map((fid) => ({ fid, downloadUrl: addressOf(fid) }))
-  return sealed(operation === "GetDownloadUrlV2" ? { type: 1, list } : list)
+  return sealed(isSecond ? { type: 1, list } : list)
+}
+
+/** The folders on the way to one, itself the last. */
+const directories = (params: Call["params"], { tree }: Drive): Data | Refusal => {
+  const { directoryId } = params
+  const way = typeof directoryId === "string" ? wayTo(tree, directoryId) : undefined
+  if (way === undefined) return noDirectory
+  const directoryInfo = way.slice(1).map(({ id, name }) => ({ directoryId: id, directoryName: name }))
+  return sealed({ directoryInfo, flag: "0" })
+}
+
+const decodeCreation = Schema.decodeUnknownOption(
+  Schema.Struct({
+    spaceType: Schema.Literal("0"),
+    parentDirectoryId: Schema.String,
+    directoryName: Schema.String.check(Schema.isPattern(/^[^/]+$/u), Schema.isMaxLength(255))
+  })
+)
+
+/** What `CreateDirectory` is to make. */
+export const creationOf = (
+  params: Call["params"],
+  tree: Folder
+): { readonly parent: string; readonly name: string } | Refusal => {
+  const asked = Option.getOrUndefined(decodeCreation(params))
+  if (asked === undefined) return wrong("the parameters do not fit CreateDirectory")
+  const { directoryName, parentDirectoryId } = asked
+  return wayTo(tree, parentDirectoryId) === undefined ? noDirectory : { parent: parentDirectoryId, name: directoryName }
 }
 
 const usageOf = (tree: Folder) => {
@@ -144,6 +186,3 @@ const usageOf = (tree: Folder) => {
     byteUsedSize: bytes
   }
 }
-
-const bytesIn = (folder: Folder): number =>
-  folder.files.reduce((sum, { size }) => sum + size, 0) + folder.folders.reduce((sum, inner) => sum + bytesIn(inner), 0)

@@ -1,5 +1,5 @@
 /** What is in the emulated drive of an account: a folder tree of over 1,000 files, the same for each seed. Pure. */
-import { between, hex } from "../seed.ts"
+import { between, digest, hex } from "../seed.ts"
 
 export interface File {
   readonly name: string
@@ -23,26 +23,14 @@ export interface Folder {
 
 export const rootId = "0"
 
-/** The whole drive of an account. */
+/** The whole drive of an account: the paths are those of every account, all but one, and the ids and addresses its own. */
 export const treeOf = (seed: string, account: string): Folder => {
-  const id = (path: string) => hex(32, seed, "wopan", account, path)
-  const time = (path: string) => {
-    const two = (most: number, what: string) => String(between(1, most, seed, what, path)).padStart(2, "0")
-    return `20${between(22, 26, seed, "year", path)}${two(12, "month")}${two(28, "day")}${two(23, "hour")}${two(59, "minute")}00`
+  const file = (folder: string, name: string, type: File["type"] = 1): File => {
+    const path = folder === "" ? name : `${folder}/${name}`
+    return { ...newFile(seed, account, path, timeOf(seed, path)), size: sizeOf(seed, path), type }
   }
-  const file = (folder: string, name: string, type: File["type"] = 1): File => ({
-    name,
-    id: id(`${folder}/${name}`),
-    fid: `fid-${hex(40, seed, "fid", account, `${folder}/${name}`)}`,
-    size: between(0, 5_000_000, seed, "size", account, `${folder}/${name}`),
-    createTime: time(`${folder}/${name}`),
-    type,
-    fileType: fileTypeOf(name)
-  })
   const folder = (path: string, files: ReadonlyArray<string>, folders: ReadonlyArray<Folder> = []): Folder => ({
-    name: path.slice(path.lastIndexOf("/") + 1),
-    id: id(path),
-    createTime: time(path),
+    ...newFolder(seed, account, path, timeOf(seed, path)),
     folders,
     files: files.map((name) => file(path, name))
   })
@@ -72,22 +60,52 @@ export const treeOf = (seed: string, account: string): Folder => {
   }
 }
 
+/** An empty one. */
+export const newFile = (seed: string, account: string, path: string, createTime: string): File => ({
+  name: nameOf(path),
+  id: hex(32, seed, "wopan file", account, path),
+  fid: `fid-${hex(40, seed, "wopan fid", account, path)}`,
+  size: 0,
+  createTime,
+  type: 1,
+  fileType: fileTypeOf(path)
+})
+
+export const newFolder = (seed: string, account: string, path: string, createTime: string): Folder => ({
+  name: nameOf(path),
+  id: hex(32, seed, "wopan folder", account, path),
+  createTime,
+  folders: [],
+  files: []
+})
+
+const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+
+const sizeOf = (seed: string, path: string) => between(0, 5_000_000, seed, "wopan size", path)
+
+/** Some minute of the years from 2022 on. */
+const timeOf = (seed: string, path: string): string => {
+  const drawn = digest(seed, "wopan time", path)
+  const two = (at: number, first: number, count: number) => String(first + ((drawn[at] ?? 0) % count)).padStart(2, "0")
+  return `20${two(0, 22, 4)}${two(1, 1, 12)}${two(2, 1, 28)}${two(3, 0, 24)}${two(4, 0, 60)}00`
+}
+
 const numbered = (count: number, before: string, after: string) =>
   Array.from({ length: count }, (_, i) => `${before}${String(i + 1).padStart(3, "0")}${after}`)
 
 const fileTypeOf = (name: string): File["fileType"] => {
   if (/\.(jpg|heic|png)$/.test(name)) return "1"
   if (/\.(mp4|mkv)$/.test(name)) return "2"
-  if (/\.mp3$/.test(name)) return "3"
+  if (name.endsWith(".mp3")) return "3"
   return /\.(pdf|txt|md)$/.test(name) ? "4" : "5"
 }
 
-/** The folder of an id, wherever it is. */
-export const folderOf = (tree: Folder, id: string): Folder | undefined => {
-  if (tree.id === id) return tree
+/** The folder of an id, wherever it is, behind those that it is in, the root first. */
+export const wayTo = (tree: Folder, id: string): ReadonlyArray<Folder> | undefined => {
+  if (tree.id === id) return [tree]
   for (const folder of tree.folders) {
-    const found = folderOf(folder, id)
-    if (found !== undefined) return found
+    const way = wayTo(folder, id)
+    if (way !== undefined) return [tree, ...way]
   }
   return undefined
 }
@@ -103,22 +121,36 @@ export const fileOf = (tree: Folder, fid: string): File | undefined => {
   return undefined
 }
 
-/** With a file at that path, and the folders that it takes; in the place of one that is there. */
-export const withFile = (
-  tree: Folder,
-  path: ReadonlyArray<string>,
-  file: File,
-  idOf: (path: string) => string
-): Folder =>
-  changed(tree, path.slice(0, -1), "", idOf, (folder) => ({
-    ...folder,
-    files: [...folder.files.filter(({ name }) => name !== file.name), file]
-  }))
+export const entriesIn = (folder: Folder): number =>
+  folder.folders.reduce((sum, inner) => sum + entriesIn(inner), folder.folders.length + folder.files.length)
 
-/** Without the file or folder at that path; the same when there is none. */
-export const without = (tree: Folder, path: ReadonlyArray<string>): Folder => {
-  const [first, ...rest] = path
-  if (first === undefined) return tree
+export const bytesIn = (folder: Folder): number =>
+  folder.folders.reduce(
+    (sum, inner) => sum + bytesIn(inner),
+    folder.files.reduce((sum, { size }) => sum + size, 0)
+  )
+
+/** Makes the folder of a path that is not there. */
+export type MakeFolder = (path: string) => Folder
+
+/** With a file at that path, in the place of one that is there, and the folders that it takes; undefined if a folder is. */
+export const withFile = (tree: Folder, path: ReadonlyArray<string>, file: File, make: MakeFolder): Folder | undefined =>
+  changed(tree, path.slice(0, -1), make, (folder) =>
+    folder.folders.some(({ name }) => name === file.name)
+      ? undefined
+      : { ...folder, files: [...folder.files.filter(({ name }) => name !== file.name), file] }
+  )
+
+/** With a folder at that path, and those that it takes; undefined when something is there. */
+export const withFolder = (tree: Folder, path: ReadonlyArray<string>, make: MakeFolder): Folder | undefined =>
+  changed(tree, path.slice(0, -1), make, (folder) =>
+    isTaken(folder, path.at(-1) ?? "") ? undefined : { ...folder, folders: [...folder.folders, make(path.join("/"))] }
+  )
+
+/** Without the file or folder at that path; undefined when there is none. */
+export const without = (tree: Folder, path: ReadonlyArray<string>): Folder | undefined => {
+  const [first = "", ...rest] = path
+  if (!isTaken(tree, first)) return undefined
   if (rest.length === 0) {
     return {
       ...tree,
@@ -126,24 +158,33 @@ export const without = (tree: Folder, path: ReadonlyArray<string>): Folder => {
       folders: tree.folders.filter(({ name }) => name !== first)
     }
   }
-  return {
-    ...tree,
-    folders: tree.folders.map((folder) => (folder.name === first ? without(folder, rest) : folder))
-  }
+  const known = tree.folders.find(({ name }) => name === first)
+  const next = known && without(known, rest)
+  return next && replaced(tree, next)
 }
 
+const isTaken = ({ files, folders }: Folder, name: string): boolean =>
+  files.some((file) => file.name === name) || folders.some((folder) => folder.name === name)
+
+const replaced = (tree: Folder, next: Folder): Folder => ({
+  ...tree,
+  folders: tree.folders.map((folder) => (folder.id === next.id ? next : folder))
+})
+
+/** Changes the folder of a path. Undefined when nothing is changed, or when the path leads through a file. */
 const changed = (
   tree: Folder,
   path: ReadonlyArray<string>,
-  at: string,
-  idOf: (path: string) => string,
-  change: (folder: Folder) => Folder
-): Folder => {
+  make: MakeFolder,
+  change: (folder: Folder) => Folder | undefined,
+  above: ReadonlyArray<string> = []
+): Folder | undefined => {
   const [first, ...rest] = path
   if (first === undefined) return change(tree)
-  const here = `${at}/${first}`
+  const here = [...above, first]
   const known = tree.folders.find(({ name }) => name === first)
-  const folder = known ?? { name: first, id: idOf(here), createTime: "20260101000000", folders: [], files: [] }
-  const next = changed(folder, rest, here, idOf, change)
-  return { ...tree, folders: [...tree.folders.filter(({ name }) => name !== first), next] }
+  if (known === undefined && isTaken(tree, first)) return undefined
+  const next = changed(known ?? make(here.join("/")), rest, make, change, here)
+  if (next === undefined) return undefined
+  return known === undefined ? { ...tree, folders: [...tree.folders, next] } : replaced(tree, next)
 }

@@ -315,7 +315,7 @@ describe("the emulated dispatcher", () => {
         [{ call: "refresh", kind: "bad_cipher" }, "kind"],
         [{ call: "list", kind: "html", status: 500 }, "status"],
         [{ call: "list", kind: "html", model: "m" }, "model"],
-        [{ call: "refresh", kind: "html", account: "account-1" }, "account"]
+        [{ call: "login", kind: "html", account: "account-1" }, "account"]
       ] as const) {
         const { json, status } = yield* post(`${url}/_sandbox/faults`, { provider: "wopan", ...wrong })
         assert.deepStrictEqual([status, json.error.field], [400, field])
