@@ -1,4 +1,17 @@
 /** What a program that composes the layers imports. */
+export { Audit, AuditEntry } from "./access/Audit.ts"
+export { type Client, Role } from "./access/Client.ts"
+export {
+  ClientKeys,
+  type ClientKeysOptions,
+  type ConfiguredKey,
+  KeyNameRefused,
+  KeyUnknown,
+  type KeyView,
+  NewKey,
+  type Verdict
+} from "./access/ClientKeys.ts"
+export { ConsoleAccount, LoginRefused, LoginThrottled, PasswordRefused, type Session } from "./access/ConsoleAccount.ts"
 export {
   Acquisition,
   AcquisitionDenied,
@@ -46,6 +59,17 @@ export * as ServerAnswerer from "./batch/serverAnswerer.ts"
 export * as Broker from "./Broker.ts"
 export { ChatEvent, ChatRequest, type Usage } from "./domain/Chat.ts"
 export * from "./domain/Failure.ts"
+export {
+  type Download,
+  Drive,
+  type DriveFailure,
+  type DriveOptions,
+  type DriveRequest,
+  type Listing,
+  PathUnknown
+} from "./drive/Drive.ts"
+export { CheckResult, type HealthCheckOptions, HealthChecks } from "./health/HealthChecks.ts"
+export { type Check, TokenChecker } from "./health/TokenChecker.ts"
 export type {
   Limit,
   Limits as ProviderLimits,
@@ -58,14 +82,34 @@ export type {
   WarpProvider
 } from "./domain/Provider.ts"
 export { type Credential, type QuotaReport, TokenId, TokenKind } from "./domain/Token.ts"
+export {
+  LeaseUnknown,
+  type ManagedToken,
+  type ManagerOptions,
+  type NewManagedToken,
+  ProviderUnknown,
+  type RemoteLease,
+  type Report,
+  ReportedOutcome,
+  TokenHeld,
+  TokenManager,
+  TokenNotHeld,
+  type WhichToken
+} from "./manager/TokenManager.ts"
+export * as TokensFile from "./manager/tokensFile.ts"
 export { Renewer } from "./pool/Renewer.ts"
 export {
+  type Clash,
+  type HeldLease,
   type Lease,
   type LeaseRequest,
+  type Newcomer,
   NoTokenUsable,
   type PoolOptions,
+  type Settled,
   type Strategy,
   TokenPool,
+  TokensClash,
   TokenUnknown
 } from "./pool/TokenPool.ts"
 export type { Outcome, TokenRecord, TokenState, TokenView } from "./pool/tokenState.ts"
@@ -83,8 +127,10 @@ export {
   type Collection,
   fromBackend,
   type Journal,
+  type Records,
   Store,
-  StoreUnavailable
+  StoreUnavailable,
+  type Texts
 } from "./store/Store.ts"
 export { MasterKeyInvalid, Sealed, Vault, VaultLocked } from "./store/Vault.ts"
 export { Catalog, type Offer } from "./traffic/Catalog.ts"

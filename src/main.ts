@@ -281,7 +281,9 @@ const commands = Command.make("weirgate").pipe(
 
 /** A failure that was foreseen is told in one line; where in the code it arose helps nobody who can mend it. */
 const told = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.tapError(effect, (error) => (CliError.isCliError(error) ? Effect.void : Effect.logError(error.message)))
+  Effect.tapError(effect, (error) =>
+    CliError.isCliError(error) ? Effect.void : Console.error(`weirgate: ${error.message}`)
+  )
 
 Command.run(commands, { version }).pipe(
   told,

@@ -40,7 +40,7 @@ const refused = (file: string, problems: ReadonlyArray<Problem>) =>
 
 const summaryOf = (
   file: string,
-  { clients, providers, routes, traffic, usesSandbox }: Configured,
+  { clients, providers, routes, traffic, usesSandbox, wopan }: Configured,
   missing: ReadonlyArray<Problem>
 ) => {
   const unset = new Set(missing.map(({ variable }) => variable))
@@ -68,7 +68,8 @@ const summaryOf = (
           routes.map(({ model, targets }) => [model, targets.map(nameOf).join(", ")])
         ),
     "",
-    `Clients  ${clients.length === 0 ? "everyone on this machine, without a key" : clients.map(({ name }) => name).join(", ")}`,
+    `Clients  ${clients.length === 0 ? "whoever has a key that was made; before the first, everyone on this machine" : clients.map(({ name, role }) => `${name} (${role})`).join(", ")}`,
+    `Drive    ${wopan === undefined ? (usesSandbox ? "the sandbox plays it" : "none") : wopan.baseUrl}`,
     `Request  at most ${traffic.attempts} upstream calls in ${Duration.format(traffic.timeout)}, ${Duration.format(traffic.maxWait)} of them in a line of ${traffic.queue.limit}`,
     ...(usesSandbox ? ["Sandbox  is run, or the one at WEIRGATE_SANDBOX_URL is used"] : []),
     "",

@@ -194,6 +194,13 @@ export const SettingsFile = Schema.Struct({
     Schema.Struct({
       strategy: field(Schema.Literals(["priority", "round_robin", "best"]), "Which token is lent. Default: priority."),
       renewBefore: positive("How long before its end an access token is renewed."),
+      disableFor: field(
+        Schema.Struct({
+          base: positive("After the first time. Default: 30 seconds."),
+          max: positive("At most. Default: 1 hour.")
+        }),
+        "How long a token is left alone that fails too often; each time doubles it, until it has served."
+      ),
       leaseFor: positive("How long a token that /api/token/get gave may be reported on. Default: 10 minutes.")
     }),
     "How tokens are lent."

@@ -70,8 +70,7 @@ export const dispatcherRoutes = ({ seed, wopanClockSkew }: DispatcherOptions) =>
         return answer(call, { account, tree, addressOf: (fid) => addressOf(base, { seed, fid, now }) })
       })
 
-      const outcomeOf = Effect.fnUntraced(function* (text: string, channel: Channel, access: string) {
-        const now = yield* Clock.currentTimeMillis
+      const outcomeOf = Effect.fnUntraced(function* (text: string, channel: Channel, access: string, now: number) {
         const read = readEnvelope(text, { channel, now, clockSkew })
         if ("code" in read) return read
         const refusal = misplaced(read.operation, channel)
@@ -108,7 +107,9 @@ export const dispatcherRoutes = ({ seed, wopanClockSkew }: DispatcherOptions) =>
           if (Result.isFailure(body)) return yield* statistics.track("wopan", "other", () => Effect.fail(body.failure))
           const text = body.success
           const named = callOf(operationIn(text))
-          const owner = ownerOf(text, channel, access, yield* Clock.currentTimeMillis)
+          // When it arrived, so that a fault that delays it makes its time no worse.
+          const now = yield* Clock.currentTimeMillis
+          const owner = ownerOf(text, channel, access, now)
           return yield* statistics.track(
             "wopan",
             named,
@@ -117,7 +118,7 @@ export const dispatcherRoutes = ({ seed, wopanClockSkew }: DispatcherOptions) =>
               if (struck?._tag === "Response") return struck.response
               if (struck?._tag === "Code") return yield* refused(named, struck)
               if (struck?._tag === "BadCipher") return yield* told(named, "0000", "success", unreadable(constants.iv))
-              const outcome: Data | Refusal = yield* outcomeOf(text, channel, access)
+              const outcome: Data | Refusal = yield* outcomeOf(text, channel, access, now)
               if ("code" in outcome) return yield* refused(named, outcome)
               const key = keyOf(channel, access, constants) ?? ""
               return yield* told(named, "0000", "success", written(outcome, key, constants.iv))
