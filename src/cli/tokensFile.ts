@@ -67,7 +67,9 @@ export const importFile = Effect.fnUntraced(function* ({ dryRun, file, provider,
     // Those within the file have been told already.
     ...clashes.flatMap((clash) => {
       const place = rows[clash.index]?.place
-      return place === undefined || clash.earlier !== undefined || isKnown(clash) ? [] : [{ ...place, ...saidOf(clash) }]
+      return place === undefined || clash.earlier !== undefined || isKnown(clash)
+        ? []
+        : [{ ...place, ...saidOf(clash) }]
     })
   ].toSorted((a, b) => a.line - b.line || a.column - b.column)
   if (found.length > 0) {
@@ -81,9 +83,7 @@ export const importFile = Effect.fnUntraced(function* ({ dryRun, file, provider,
   const fresh = rows.filter((_, index) => !skipped.has(index)).map(({ token }) => token)
   const known = skipped.size === 0 ? "" : `; ${skipped.size} held already`
   if (dryRun) return yield* Console.log(`${counted(fresh.length)} would be imported${known}`)
-  yield* tokens
-    .addAll(fresh)
-    .pipe(Effect.tapError(({ message }) => audited("token.import", file, "refused", message)))
+  yield* tokens.addAll(fresh).pipe(Effect.tapError(({ message }) => audited("token.import", file, "refused", message)))
   yield* audited("token.import", file, "done", `${counted(fresh.length)}${known}`)
   yield* Console.log(`${counted(fresh.length)} imported${known}`)
 })

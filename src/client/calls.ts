@@ -11,7 +11,8 @@ import type { Reason, WeirgateError } from "./WeirgateError.ts"
 /** Each fails with a `WeirgateError`; each waits for retries for at most `deadline`; interruption aborts the request. */
 export interface TokenCalls {
   /**
-   * Lends a token, `wopan`'s by round robin unless it says otherwise. How the call with it ended is to be reported before
+   * Lends a token, `wopan`'s by round robin unless it says otherwise. When there is none now and the server says when there will
+   * be, that is waited for if it is soon (`longestWait`). How the call with it ended is to be reported before
    * `lease_expires_at`; `withToken` does both. A lease whose answer was lost, or that was interrupted, runs out by itself.
    */
   get(asked?: Strategy | Which): Effect.Effect<LentToken, WeirgateError>

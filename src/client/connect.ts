@@ -57,7 +57,8 @@ export interface Weirgate extends AsyncDisposable {
   /**
    * Runs `use` with a token and reports by itself how it ended; rejects with what `use` rejected with. `signal` in `use` is
    * aborted with the call: hand it on. A call that is aborted, or in which `use` rejects with an `AbortError`, is not
-   * reported, and its lease is left to run out. What another token may mend is tried with another.
+   * reported, and its lease is left to run out. One that is aborted after `use` has ended is: it rejects once that is done.
+   * What another token may mend is tried with another.
    */
   withToken<A>(
     asked: Strategy | Which,
@@ -122,6 +123,8 @@ export const connect = ({ apiKey, ...options }: ConnectOptions): Weirgate => {
           withToken(
             asked,
             (token) =>
+              // A promise may be rejected with anything, and the caller is to get just that.
+              // @effect-diagnostics-next-line unknownInEffectCatch:off
               Effect.tryPromise({
                 // What it throws before its first promise is a rejection as well.
                 try: (signal) => new Promise<A>((resolve) => resolve(use(plain(token), { signal }))),

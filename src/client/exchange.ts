@@ -55,7 +55,9 @@ export const make = Effect.fnUntraced(function* (
 /** What went wrong before there was an answer. The type of an endpoint does not tell that encoding fails too. */
 const unsent = (error: unknown, secrets: ReadonlyArray<Redacted.Redacted>): Reason => {
   if (Schema.isSchemaError(error)) {
-    const { field, reason } = firstIssue(error.issue)
+    const { field: path, reason } = firstIssue(error.issue)
+    // Where the secret of a `Redacted` is at fault, the path goes into it.
+    const field = path.replace(/\.value$/, "")
     const detail = clean(field === "" ? reason : `${field}: ${reason}`, secrets) ?? "it cannot be sent"
     return new BadRequest({ code: "invalid_argument", param: field === "" ? null : field, detail })
   }

@@ -1,5 +1,5 @@
 /** Takes a token, makes the call with it, and says how that ended. */
-import { Effect, Exit, Metric } from "effect"
+import { Cause, Effect, Exit, Metric, Option } from "effect"
 import { hasBeenReported, type TokenCalls } from "./calls.ts"
 import { clean } from "./refusal.ts"
 import { type Ending, endingOf, type Verdict } from "./outcome.ts"
@@ -52,9 +52,14 @@ export const make = ({ get }: Pick<TokenCalls, "get">, report: TokenCalls["repor
         ({ reason }) => hasBeenReported(reason),
         () => Effect.succeed(true)
       ),
-      Effect.catch(({ code, message }) =>
-        Effect.as(Effect.logDebug("the report of a call did not land", { outcome, code, message }), false)
-      ),
+      // Not even a defect of ours may cost the caller a good result.
+      Effect.catchCause((cause) => {
+        const why = Option.match(Cause.findErrorOption(cause), {
+          onNone: () => "it broke",
+          onSome: ({ code, message }) => `${code}: ${message}`
+        })
+        return Effect.as(Effect.logDebug("the report of a call did not land", { outcome, why }), false)
+      }),
       Effect.tap((landed) => Metric.update(landed ? taken : lost, 1))
     )
   }

@@ -46,8 +46,8 @@ export const checked = (options: ClientOptions): Result.Result<Checked, Weirgate
   Result.try({
     try: () => {
       const { apiKey, baseUrl } = options
-      const url = URL.parse(String(baseUrl))
-      if (url === null || !/^https?:$/.test(url.protocol)) throw flaw("baseUrl", "expected an http or https URL")
+      const url = URL.canParse(String(baseUrl)) ? new URL(baseUrl) : undefined
+      if (url === undefined || !/^https?:$/.test(url.protocol)) throw flaw("baseUrl", "expected an http or https URL")
       if (url.username !== "" || url.password !== "") throw flaw("baseUrl", "credentials belong in apiKey")
       if (url.search !== "" || url.hash !== "") throw flaw("baseUrl", "it has a query or a fragment")
       if (!/^[\x21-\x7e]+$/.test(Redacted.value(apiKey))) throw flaw("apiKey", "expected a key, without spaces")

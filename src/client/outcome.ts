@@ -17,8 +17,17 @@ export class TokenFault extends Data.TaggedError("TokenFault")<{
   readonly outcome: Outcome
   /** A plain number is milliseconds. */
   readonly retryAfter?: Duration.Input | undefined
-  readonly message?: string | undefined
-}> {}
+  /** Reported too, for people to read. */
+  readonly message: string
+}> {
+  constructor(fault: {
+    readonly outcome: Outcome
+    readonly retryAfter?: Duration.Input | undefined
+    readonly message?: string | undefined
+  }) {
+    super({ ...fault, message: fault.message ?? `the token: ${fault.outcome}` })
+  }
+}
 
 /** What is to be reported. */
 export interface Ending {

@@ -6,10 +6,8 @@ import type { HttpApiGroup } from "effect/http-api"
 export type { LentToken, Outcome, Statistics, Strategy, TokenStatistics } from "../contract/tokens.ts"
 export type { DriveFile } from "../contract/drive.ts"
 
-/** Leaves out a field as well by `undefined`. */
-type Given<T> = {
-  readonly [K in keyof T]: undefined extends T[K] ? T[K] : object extends Pick<T, K> ? T[K] | undefined : T[K]
-}
+/** A field may be left out by `undefined` as well. */
+type Given<T> = { readonly [K in keyof T]: object extends Pick<T, K> ? T[K] | undefined : T[K] }
 
 export type NewToken = Given<typeof contract.NewToken.Type>
 export type WhichToken = Given<typeof contract.WhichToken.Type>
@@ -52,4 +50,4 @@ type Answer<Name extends string> = Omit<Endpoint<Name>["~Success"]["Type"], "cod
 export type FoldersAnswer = Answer<"folders">
 export type FilesAnswer = Answer<"files">
 export type DownloadAddress = Answer<"download">
-export type PlainDownloadAddress = Omit<Endpoint<"download">["~Success"]["Encoded"], "code" | "success">
+export type PlainDownloadAddress = Omit<DownloadAddress, "url"> & { readonly url: string }

@@ -97,7 +97,20 @@ class Traced extends HttpApiGroup.make("traces")
 
 const Health = Schema.Struct({ status: Schema.String })
 
+const ManagerHealth = Schema.Struct({
+  status: Schema.Literal("healthy"),
+  service: Schema.Literal("Weirgate"),
+  /** RFC 3339, in UTC. */
+  timestamp: Schema.String
+})
+
 class Probes extends HttpApiGroup.make("probes")
+  .add(
+    HttpApiEndpoint.get("health", "/health", { success: ManagerHealth }).annotate(
+      OpenApi.Summary,
+      "The same as D4's services say it"
+    )
+  )
   .add(
     HttpApiEndpoint.get("healthz", "/healthz", { success: Health }).annotate(OpenApi.Summary, "Is the process alive?")
   )

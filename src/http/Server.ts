@@ -1,6 +1,6 @@
 /** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { DateTime, Duration, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -189,6 +189,13 @@ const probes = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const store = yield* Store
     return handlers
+      .handle("health", () =>
+        Effect.map(DateTime.now, (now) => ({
+          status: "healthy" as const,
+          service: "Weirgate" as const,
+          timestamp: DateTime.formatIso(now)
+        }))
+      )
       .handle("healthz", () => Effect.succeed({ status: "ok" }))
       .handleRaw("readyz", () =>
         store.get(anything, "readyz").pipe(

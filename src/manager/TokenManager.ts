@@ -149,5 +149,5 @@ export interface ManagerOptions {
   readonly leaseFor?: Duration.Input
 }
 
-/** Some three megabytes. */
+/** Some seven megabytes: 660 bytes each were measured. */
 const maxOpen = 10_000

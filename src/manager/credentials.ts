@@ -21,10 +21,7 @@ export const credentialOf = (provider: string, { accessExpiresAt, refresh, token
 }
 
 /** Undefined when it has nothing that can be handed out and in again. */
-export const handedOf = (
-  provider: string,
-  { access, expiresAt, refresh }: Partial<Credential>
-): Handed | undefined => {
+export const handedOf = (provider: string, { access, expiresAt, refresh }: Partial<Credential>): Handed | undefined => {
   if (isToRenewWith(provider)) return refresh && { token: refresh }
   if (access === undefined) return refresh && { refresh }
   return { token: access, ...(refresh && { refresh }), ...(expiresAt !== undefined && { accessExpiresAt: expiresAt }) }

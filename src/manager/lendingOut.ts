@@ -12,6 +12,7 @@ import { managedToken } from "./managedToken.ts"
 import * as OpenLeases from "./openLeases.ts"
 import { outcomeOf } from "./outcomes.ts"
 import * as ReportedLeases from "./reportedLeases.ts"
+import * as Telling from "./telling.ts"
 import * as Slips from "./slip.ts"
 import type { Slip } from "./slip.ts"
 import type { RemoteLease, Report, TokenManager } from "./TokenManager.ts"
@@ -45,9 +46,12 @@ export const make = Effect.fnUntraced(function* ({
   const process = `${(yield* Random.nextInt).toString(36)}.${(yield* Clock.currentTimeMillis).toString(36)}`
   const reported = yield* ReportedLeases.make(store)
   const open = OpenLeases.make<Open>(capacity)
+  const telling = Telling.make()
   let given = 0
 
   const giveBack = (lease: Open | undefined) => lease?.held.giveBack ?? Effect.void
+  const endUnreported = (lease: Open | undefined, end: "run_out" | "crowded_out") =>
+    lease === undefined ? Effect.void : Effect.andThen(telling.ended(lease.slip.provider, end), giveBack(lease))
   const giveBackAll = Effect.whileLoop({
     while: () => open.size() > 0,
     body: () => giveBack(open.close(open.oldest()?.id ?? "")),
@@ -61,7 +65,7 @@ export const make = Effect.fnUntraced(function* ({
     for (let oldest = open.oldest(); oldest !== undefined; oldest = open.oldest()) {
       const left = oldest.slip.endsAt - (yield* Clock.currentTimeMillis)
       if (left > 0) yield* Effect.sleep(left)
-      else yield* Effect.uninterruptible(giveBack(open.close(oldest.id)))
+      else yield* Effect.uninterruptible(endUnreported(open.close(oldest.id), "run_out"))
     }
     isWaiting = false
   })
@@ -85,10 +89,21 @@ export const make = Effect.fnUntraced(function* ({
       ...(probedBy === undefined ? {} : { probedBy })
     }
     const lease = yield* Slips.sealed(vault, slip)
-    const { accessExpiresAt } = yield* pool.view(token).pipe(Effect.orElseSucceed(() => ({ accessExpiresAt: undefined })))
-    yield* giveBack(open.open({ id: slip.id, caller, token, digest: digestOf(access), slip, held }))
+    const { accessExpiresAt } = yield* pool
+      .view(token)
+      .pipe(Effect.orElseSucceed(() => ({ accessExpiresAt: undefined })))
+    const crowdedOut = open.open({ id: slip.id, caller, token, digest: digestOf(access), slip, held })
+    yield* endUnreported(crowdedOut, "crowded_out")
     yield* waitForTheEnd
-    return { lease, id: token, name, provider, access, accessExpiresAt, leaseExpiresAt: slip.endsAt } satisfies RemoteLease
+    return {
+      lease,
+      id: token,
+      name,
+      provider,
+      access,
+      accessExpiresAt,
+      leaseExpiresAt: slip.endsAt
+    } satisfies RemoteLease
   })
 
   const get: TokenManager["Service"]["get"] = ({ caller, provider, strategy }) =>
@@ -104,9 +119,7 @@ export const make = Effect.fnUntraced(function* ({
   /** Kept with the token, for a person. */
   const detailOf = Effect.fnUntraced(function* (id: TokenId, error: string | undefined, lent: Open | undefined) {
     if (error === undefined) return undefined
-    const { access, refresh } = yield* pool
-      .credentialOf(id)
-      .pipe(Effect.orElseSucceed((): Partial<Credential> => ({})))
+    const { access, refresh } = yield* pool.credentialOf(id).pipe(Effect.orElseSucceed((): Partial<Credential> => ({})))
     const secrets = [lent?.held.access, access, refresh].filter((secret) => secret !== undefined)
     return shownError(error, secrets)
   })
@@ -117,6 +130,7 @@ export const make = Effect.fnUntraced(function* ({
     const lent = open.close(slip.id)
     const now = yield* Clock.currentTimeMillis
     const detail = yield* detailOf(token, error, lent)
+    yield* telling.ended(slip.provider, outcome)
     const told = outcomeOf(outcome, now - slip.issuedAt, retryAfterMs)
     if (lent === undefined) return yield* pool.settle(token, { outcome: told, generation, probe: probedBy, detail })
     yield* Effect.ensuring(lent.held.report(told, detail), lent.held.giveBack)
@@ -150,13 +164,16 @@ export const make = Effect.fnUntraced(function* ({
   const reportToken = Effect.fnUntraced(function* (token: Redacted.Redacted, report: Report) {
     const { caller, provider } = report
     const digest = digestOf(token)
-    const held = yield* heldAs(token, provider)
     while (true) {
-      const lease = open.oldestOf(caller, digest, held)
+      // Most report with what they were lent.
+      let lease = open.oldestOf(caller, digest, undefined)
       if (lease === undefined) {
-        return yield* held === undefined ? new TokenNotHeld() : new LeaseUnknown({ reason: "none" })
+        const held = yield* heldAs(token, provider)
+        lease = open.oldestOf(caller, digest, held)
+        if (lease === undefined && held === undefined) return yield* new TokenNotHeld()
       }
-      if (lease.slip.endsAt <= (yield* Clock.currentTimeMillis)) yield* giveBack(open.close(lease.id))
+      if (lease === undefined) return yield* new LeaseUnknown({ reason: "none" })
+      if (lease.slip.endsAt <= (yield* Clock.currentTimeMillis)) yield* endUnreported(open.close(lease.id), "run_out")
       else if (yield* settledOnce(lease.slip, report)) return yield* viewOf(lease.slip.token)
     }
   })
@@ -176,6 +193,9 @@ export const make = Effect.fnUntraced(function* ({
         const { lease, token } = report
         if (lease !== undefined) return reportLease(lease, report)
         return token === undefined ? Effect.fail(new LeaseUnknown({ reason: "none" })) : reportToken(token, report)
-      }).pipe(Effect.uninterruptible)
+      }).pipe(
+        Effect.tapError((error) => telling.refused(error._tag === "LeaseUnknown" ? error.reason : "gone")),
+        Effect.uninterruptible
+      )
   }
 })

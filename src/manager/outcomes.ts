@@ -3,11 +3,7 @@ import type { Outcome } from "../pool/tokenState.ts"
 import type { ReportedOutcome } from "./TokenManager.ts"
 
 /** `latencyMs` is the time since the token was lent: more is not known. */
-export const outcomeOf = (
-  outcome: ReportedOutcome,
-  latencyMs: number,
-  retryAfterMs: number | undefined
-): Outcome => {
+export const outcomeOf = (outcome: ReportedOutcome, latencyMs: number, retryAfterMs: number | undefined): Outcome => {
   switch (outcome) {
     case "succeeded":
       return { _tag: "Succeeded", latencyMs: Math.max(0, latencyMs) }

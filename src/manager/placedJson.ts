@@ -23,7 +23,11 @@ const literal = /[^\s,\]}]+/y
 export const parse = (text: string): Placed | Broken => {
   const wrong = offsetOfError(text)
   if (wrong !== undefined) {
-    return { _tag: "broken", at: wrong, reason: wrong === text.length ? "it ends before it is whole" : "it is not JSON" }
+    return {
+      _tag: "broken",
+      at: wrong,
+      reason: wrong === text.length ? "it ends before it is whole" : "it is not JSON"
+    }
   }
 
   let at = 0

@@ -11,6 +11,7 @@ export interface ReportedLeases {
   claim(id: string, endsAt: number): Effect.Effect<boolean>
 }
 
+/** Holds what was reported within the time of a lease and six minutes: a record of some 50 bytes each. */
 const collection: Collection<{ readonly until: number }> = {
   name: "reported_lease",
   schema: Schema.Struct({ until: Schema.Finite })
@@ -56,11 +57,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const quietly = (effect: Effect.Effect<void, StoreUnavailable>) =>
-    Effect.catch(effect, (error) =>
-      Effect.logWarning(`which leases were reported is kept in memory: ${error.message}`).pipe(
-        Effect.annotateLogs({ service: "TokenManager" })
+    effect.pipe(
+      Effect.catch((error) =>
+        Effect.logWarning(`which leases were reported is kept in memory: ${error.message}`).pipe(
+          Effect.annotateLogs({ service: "TokenManager" })
+        )
       )
     )
+  yield* Effect.addFinalizer(() => quietly(saveAll))
   yield* Effect.forkScoped(Effect.schedule(quietly(saveAll), saveEvery))
   yield* Effect.forkScoped(Effect.schedule(quietly(sweep), sweepEvery))
 

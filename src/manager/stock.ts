@@ -1,5 +1,5 @@
 /** The tokens that people hand in and take out. */
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import type { Newcomer, TokenPool, TokensClash } from "../pool/TokenPool.ts"
 import { StoreUnavailable } from "../store/Store.ts"
 import { credentialOf, handedOf } from "./credentials.ts"
@@ -41,7 +41,7 @@ export const make = (pool: TokenPool["Service"], providers: () => ReadonlyArray<
         while: (error) =>
           error._tag === "TokensClash" &&
           error.clashes.every(({ by, index }) => by === "name" && tokens[index]?.name === undefined),
-        schedule: Schedule.recurs(5)
+        times: 5
       })
     )
 

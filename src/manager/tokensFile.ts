@@ -78,7 +78,10 @@ export const parse = (text: string, provider: string): TokensFile => {
   }
   const list = listOf(whole)
   if (list === undefined) {
-    return { rows: [], problems: [{ ...placeOf(whole.at), reason: 'expected { "tokens": [ … ] } or an array of tokens' }] }
+    return {
+      rows: [],
+      problems: [{ ...placeOf(whole.at), reason: 'expected { "tokens": [ … ] } or an array of tokens' }]
+    }
   }
 
   const rows: Array<Row> = []

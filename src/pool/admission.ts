@@ -122,7 +122,10 @@ export const make = (
           const ids = yield* attempt(newcomers)
           if (ids !== undefined) return ids
         }
-        return yield* new StoreUnavailable({ operation: "add tokens", detail: "other processes add tokens all the time" })
+        return yield* new StoreUnavailable({
+          operation: "add tokens",
+          detail: "other processes add tokens all the time"
+        })
       }).pipe(turn.withPermit, Effect.withSpan("TokenPool.addAll"))
   }
 }

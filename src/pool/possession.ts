@@ -12,7 +12,7 @@ export type Digest = string
 export const digestOf = (secret: Redacted.Redacted): Digest => hash("sha256", Redacted.value(secret), "base64url")
 
 export interface Possession {
-  /** The tokens of a provider by what they were added with, are called with and are renewed with. */
+  /** The tokens of a provider, as they were when one last changed, by what they were added with, are called with and are renewed with. */
   of(provider: string): Effect.Effect<ReadonlyMap<Digest, TokenRecord>>
 }
 
@@ -23,9 +23,14 @@ const sealedOf = (record: TokenRecord, part: (typeof parts)[number]): Sealed | u
 export const make = (holdings: Holdings, secrets: Secrets): Possession => {
   /** By provider; at most three for each token held. Undefined is what our key does not open. */
   const opened = new Map<string, ReadonlyMap<Sealed, Digest | undefined>>()
+  /** Found when the holdings had changed so often. */
+  const current = new Map<string, { readonly changes: number; readonly found: ReadonlyMap<Digest, TokenRecord> }>()
 
   return {
     of: Effect.fnUntraced(function* (provider) {
+      const changes = holdings.changes()
+      const known = current.get(provider)
+      if (known?.changes === changes) return known.found
       const before = opened.get(provider)
       const now = new Map<Sealed, Digest | undefined>()
       const found = new Map<Digest, TokenRecord>()
@@ -43,6 +48,7 @@ export const make = (holdings: Holdings, secrets: Secrets): Possession => {
         }
       }
       opened.set(provider, now)
+      current.set(provider, { changes, found })
       return found
     })
   }

@@ -127,7 +127,11 @@ export const fromBackend = (backend: Backend): Store["Service"] =>
               return text === undefined ? undefined : codec(collection.schema).decode(text)
             },
             set: (collection, key, record) =>
-              texts.set(collection.name, key, record === undefined ? undefined : codec(collection.schema).encode(record))
+              texts.set(
+                collection.name,
+                key,
+                record === undefined ? undefined : codec(collection.schema).encode(record)
+              )
           })
         }
         return Effect.map(backend.transact(onTexts), () => answer)

@@ -72,6 +72,7 @@ const routes: Readonly<Record<string, readonly [keyof typeof may, body?: object]
   "POST /api/admin/tokens/{id}/enable": ["admin"],
   "POST /api/admin/tokens/{id}/reset": ["admin"],
   "GET /api/admin/requests/{id}": ["models"],
+  "GET /health": ["open"],
   "GET /healthz": ["open"],
   "GET /readyz": ["open"]
 }

@@ -56,7 +56,11 @@ describe("an error from outside", () => {
     ([at, form, before, after]) =>
       Effect.sync(() => {
         const piece = secret.slice(at, at + 12)
-        const told = { plain: piece, escaped: encodeURIComponent(piece), broken: `${piece.slice(0, 6)}\n${piece.slice(6)}` }
+        const told = {
+          plain: piece,
+          escaped: encodeURIComponent(piece),
+          broken: `${piece.slice(0, 6)}\n${piece.slice(6)}`
+        }
         const text = form === "escaped" ? told.escaped : `${before}${told[form]}${after}`
         assert.strictEqual(shown(text), withheld)
       })

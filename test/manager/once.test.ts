@@ -78,12 +78,15 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type, tally: {
 describe("a lease", () => {
   const tally = { counted: 0, refused: 0 }
 
-  it.effect.prop("counts exactly once under any interleaving of two processes, restarts and time", [History], ([history]) =>
-    Effect.gen(function* () {
-      const before = tally.counted
-      const total = yield* play(history, tally)
-      assert.strictEqual(total, tally.counted - before)
-    }).pipe(Effect.scoped, Effect.provide(world, { local: true }))
+  it.effect.prop(
+    "counts exactly once under any interleaving of two processes, restarts and time",
+    [History],
+    ([history]) =>
+      Effect.gen(function* () {
+        const before = tally.counted
+        const total = yield* play(history, tally)
+        assert.strictEqual(total, tally.counted - before)
+      }).pipe(Effect.scoped, Effect.provide(world, { local: true }))
   )
 
   it("was reported and refused often enough above to have been tried", () => {

@@ -12,30 +12,39 @@ const Step = Schema.Union([
 const History = Schema.Array(Step).check(Schema.isMaxLength(60))
 
 describe("open leases", () => {
-  it.effect.prop("are found, closed and given up as a plain list in the order of opening would be", [History], ([steps]) =>
-    Effect.sync(() => {
-      const open = OpenLeases.make<OpenLeases.Entry>(5)
-      let model: ReadonlyArray<OpenLeases.Entry> = []
-      let opened = 0
-      for (const step of steps) {
-        if (step._tag === "Open") {
-          const lease = { id: `${opened++}`, caller: `${step.caller}`, token: `${step.token}`, digest: `${step.digest}` }
-          const all = [...model, lease]
-          assert.strictEqual(open.open(lease), all.length > 5 ? all[0] : undefined)
-          model = all.slice(-5)
-        } else if (step._tag === "Close") {
-          const lease = model.find(({ id }) => id === `${step.nth}`)
-          assert.strictEqual(open.close(`${step.nth}`), lease)
-          model = model.filter((other) => other !== lease)
-        } else {
-          const own = model.filter(({ caller }) => caller === `${step.caller}`)
-          const expected =
-            own.find(({ digest }) => digest === `${step.digest}`) ?? own.find(({ token }) => token === `${step.token}`)
-          assert.strictEqual(open.oldestOf(`${step.caller}`, `${step.digest}`, `${step.token}`), expected)
+  it.effect.prop(
+    "are found, closed and given up as a plain list in the order of opening would be",
+    [History],
+    ([steps]) =>
+      Effect.sync(() => {
+        const open = OpenLeases.make<OpenLeases.Entry>(5)
+        let model: ReadonlyArray<OpenLeases.Entry> = []
+        let opened = 0
+        for (const step of steps) {
+          if (step._tag === "Open") {
+            const lease = {
+              id: `${opened++}`,
+              caller: `${step.caller}`,
+              token: `${step.token}`,
+              digest: `${step.digest}`
+            }
+            const all = [...model, lease]
+            assert.strictEqual(open.open(lease), all.length > 5 ? all[0] : undefined)
+            model = all.slice(-5)
+          } else if (step._tag === "Close") {
+            const lease = model.find(({ id }) => id === `${step.nth}`)
+            assert.strictEqual(open.close(`${step.nth}`), lease)
+            model = model.filter((other) => other !== lease)
+          } else {
+            const own = model.filter(({ caller }) => caller === `${step.caller}`)
+            const expected =
+              own.find(({ digest }) => digest === `${step.digest}`) ??
+              own.find(({ token }) => token === `${step.token}`)
+            assert.strictEqual(open.oldestOf(`${step.caller}`, `${step.digest}`, `${step.token}`), expected)
+          }
+          assert.strictEqual(open.size(), model.length)
+          assert.strictEqual(open.oldest(), model[0])
         }
-        assert.strictEqual(open.size(), model.length)
-        assert.strictEqual(open.oldest(), model[0])
-      }
-    })
+      })
   )
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import type { NewManagedToken } from "../../src/manager/TokenManager.ts"
 import { Store, StoreUnavailable } from "../../src/store/Store.ts"
 import { secretOf, start, world } from "./managers.ts"
@@ -29,22 +30,24 @@ describe("add", () => {
     }).pipe(Effect.provide(world))
   )
 
-  it.effect("refuses the same secret at the same provider, whichever of a token's it is, and a name that is taken", () =>
-    Effect.gen(function* () {
-      const { add, manager, pool } = yield* start()
-      yield* add("a", { refresh: secretOf("a-refresh") })
-      for (const token of [secretOf("a"), secretOf("a-refresh")]) {
-        assert.deepInclude(yield* Effect.flip(add("b", { token })), { _tag: "TokenHeld", by: "token", name: "a" })
-        const asRefresh = add("b", { token: secretOf("new"), refresh: token })
-        assert.deepInclude(yield* Effect.flip(asRefresh), { _tag: "TokenHeld", by: "token", name: "a" })
-      }
-      assert.deepInclude(yield* Effect.flip(add("a", { token: secretOf("b") })), { by: "name", name: "a" })
-      // The secret it was added with stays its own after a rotation.
-      yield* pool.add({ provider: "wopan", name: "a", kind: "shared", credential: { access: secretOf("rotated") } })
-      assert.deepInclude(yield* Effect.flip(add("b", { token: secretOf("rotated") })), { by: "token", name: "a" })
-      yield* manager.add({ provider: "warp", name: "a", token: secretOf("a") })
-      assert.strictEqual((yield* manager.list("wopan")).length, 1)
-    }).pipe(Effect.provide(world))
+  it.effect(
+    "refuses the same secret at the same provider, whichever of a token's it is, and a name that is taken",
+    () =>
+      Effect.gen(function* () {
+        const { add, manager, pool } = yield* start()
+        yield* add("a", { refresh: secretOf("a-refresh") })
+        for (const token of [secretOf("a"), secretOf("a-refresh")]) {
+          assert.deepInclude(yield* Effect.flip(add("b", { token })), { _tag: "TokenHeld", by: "token", name: "a" })
+          const asRefresh = add("b", { token: secretOf("new"), refresh: token })
+          assert.deepInclude(yield* Effect.flip(asRefresh), { _tag: "TokenHeld", by: "token", name: "a" })
+        }
+        assert.deepInclude(yield* Effect.flip(add("a", { token: secretOf("b") })), { by: "name", name: "a" })
+        // The secret it was added with stays its own after a rotation.
+        yield* pool.add({ provider: "wopan", name: "a", kind: "shared", credential: { access: secretOf("rotated") } })
+        assert.deepInclude(yield* Effect.flip(add("b", { token: secretOf("rotated") })), { by: "token", name: "a" })
+        yield* manager.add({ provider: "warp", name: "a", token: secretOf("a") })
+        assert.strictEqual((yield* manager.list("wopan")).length, 1)
+      }).pipe(Effect.provide(world))
   )
 
   it.effect("lets one of several win that add the same token at once, in one process and in two", () =>
@@ -118,6 +121,15 @@ describe("addAll", () => {
       assert.deepInclude(yield* Effect.flip(there.add("other", { token: secretOf("many-7") })), { name: "many-7" })
       assert.strictEqual((yield* there.manager.list("wopan")).length, 1_000)
       assert.strictEqual(Redacted.value((yield* there.get()).access).slice(0, 20), "synthetic-token-many")
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("is taken over by the other processes within five seconds", () =>
+    Effect.gen(function* () {
+      const [here, there] = [yield* start(), yield* start()]
+      yield* here.manager.addAll(many(3))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* there.manager.list("wopan")).length, 3)
     }).pipe(Effect.provide(world))
   )
 

@@ -99,10 +99,7 @@ describe("tokens.json", () => {
 
   it("may have strings of any length and escapes", () => {
     const long = "x".repeat(2_000_000)
-    assert.deepStrictEqual(
-      problems(`[{"token":"${long}"},{"token":"synthetic\\u002da","name":"a\\"]},{"}]`).length,
-      1
-    )
+    assert.deepStrictEqual(problems(`[{"token":"${long}"},{"token":"synthetic\\u002da","name":"a\\"]},{"}]`).length, 1)
     assert.deepStrictEqual(tokens(`[{"token":"synthetic\\u002da","name":"a\\"]},{"}]`), [
       { provider: "wopan", name: 'a"]},{', token: "synthetic-a" }
     ])

@@ -11,6 +11,12 @@ const run = (cwd: string, command: string, ...args: ReadonlyArray<string>) =>
 
 const root = join(import.meta.dirname, "../..")
 
+/** The programs in a module's comment. */
+const examplesIn = (path: string) => {
+  const comment = readFileSync(path, "utf8").replace(/^ \* ?/gm, "")
+  return [...comment.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code)
+}
+
 describe("the package", () => {
   it("is composed in the README by the program that is run here", () => {
     const program = readFileSync(join(import.meta.dirname, "consumer.ts"), "utf8")
@@ -26,12 +32,34 @@ describe("the package", () => {
         const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"))
         writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", type: "module", private: true }))
         yield* run(folder, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`)
-        copyFileSync(join(import.meta.dirname, "consumer.ts"), join(folder, "consumer.ts"))
+        for (const program of ["consumer.ts", "caller.js"]) {
+          copyFileSync(join(import.meta.dirname, program), join(folder, program))
+        }
+        const examples = examplesIn(join(root, "src/client/index.ts")).map((code, index) => {
+          writeFileSync(join(folder, `example${index}.ts`), code)
+          return `example${index}.ts`
+        })
+        assert.strictEqual(examples.length, 2)
         const flags = "--noEmit --strict --exactOptionalPropertyTypes --module nodenext --target es2024 --types node"
         const types = ["--typeRoots", join(root, "node_modules/@types")]
-        yield* run(folder, join(root, "node_modules/.bin/tsc"), ...flags.split(" "), ...types, "consumer.ts")
+        yield* run(
+          folder,
+          join(root, "node_modules/.bin/tsc"),
+          ...flags.split(" "),
+          ...types,
+          "consumer.ts",
+          ...examples
+        )
         const { stdout } = yield* run(folder, process.execPath, "consumer.ts")
         assert.strictEqual(stdout.trim(), "{ lent: true, soon: false, then: true }")
+        const called = yield* run(folder, process.execPath, "caller.js")
+        assert.deepStrictEqual(JSON.parse(called.stdout), {
+          used: "synthetic-token-2",
+          reported: [
+            ["lease-1", "quota_exhausted"],
+            ["lease-2", "succeeded"]
+          ]
+        })
         const help = yield* run(folder, process.execPath, "node_modules/.bin/weirgate", "--help")
         assert.include(help.stdout, "serve")
       }),

@@ -56,6 +56,45 @@ describe("several tokens at once", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("are decided on again when another process adds some between the decision and the writing", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      const there = yield* start()
+      let meanwhile: Effect.Effect<unknown, unknown> = Effect.void
+      const interrupted = Store.of({
+        ...store,
+        transact: (step) =>
+          Effect.suspend(() => {
+            const first = meanwhile
+            meanwhile = Effect.void
+            return Effect.andThen(Effect.ignore(first), store.transact(step))
+          })
+      })
+      const here = yield* start().pipe(Effect.provideService(Store, interrupted))
+
+      meanwhile = there.addAll([newcomer("x", "same")])
+      const sameToken = yield* Effect.flip(here.addAll([newcomer("a"), newcomer("b", "same")]))
+      assert.deepInclude(sameToken._tag === "TokensClash" ? sameToken.clashes[0] : {}, {
+        index: 1,
+        by: "token",
+        name: "x"
+      })
+      meanwhile = there.addAll([newcomer("c")])
+      const sameName = yield* Effect.flip(here.addAll([newcomer("c", "other")]))
+      assert.deepInclude(sameName._tag === "TokensClash" ? sameName.clashes[0] : {}, {
+        index: 0,
+        by: "name",
+        name: "c"
+      })
+      meanwhile = there.add({ ...newcomer("d"), kind: "shared" })
+      const addedSingly = yield* Effect.flip(here.addAll([newcomer("d", "another")]))
+      assert.strictEqual(addedSingly._tag, "TokensClash")
+      meanwhile = there.addAll([newcomer("e")])
+      yield* here.addAll([newcomer("f")])
+      assert.deepStrictEqual((yield* here.list()).map(({ name }) => name).toSorted(), ["c", "d", "e", "f", "x"])
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("do not take the name of one that another process has added a moment ago", () =>
     Effect.gen(function* () {
       const [here, there] = [yield* start(), yield* start()]

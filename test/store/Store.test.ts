@@ -134,13 +134,10 @@ describe.each(kinds)("Store in %s", (_, layer) => {
       yield* Effect.forEach(Array.from({ length: 100 }), () => Effect.andThen(Effect.yieldNow, move), {
         concurrency: "unbounded"
       })
-      assert.deepStrictEqual(
-        [...(yield* store.all(counters))].toSorted(),
-        [
-          ["from", { n: 0 }],
-          ["to", { n: 100 }]
-        ]
-      )
+      assert.deepStrictEqual([...(yield* store.all(counters))].toSorted(), [
+        ["from", { n: 0 }],
+        ["to", { n: 100 }]
+      ])
     }).pipe(Effect.provide(layer))
   )
 })

@@ -168,4 +168,20 @@ describe("WopanAccounts", () => {
       assert.isUndefined(ownerOf("synthetic"))
     }).pipe(life())
   )
+
+  it.effect("hold so many files and folders and no more", () =>
+    Effect.gen(function* () {
+      const { addFile, remove } = yield* WopanAccounts
+      const deep = Array.from({ length: 15 }, (_, i) => `${i}`)
+      let count = 0
+      while ((yield* addFile("account-1", [`${count}`, ...deep], 1)) === "Added") count++
+      // It starts with some 1,000, and each of these takes sixteen.
+      assert.isAtMost(count, 19_000 / 16)
+      assert.isAtLeast(count, 18_000 / 16)
+      assert.strictEqual(yield* addFile("account-1", [`${count}`, ...deep], 1), "Full")
+      assert.strictEqual(yield* addFile("account-2", ["a"], 1), "Added")
+      assert.isTrue(yield* remove("account-1", ["0"]))
+      assert.strictEqual(yield* addFile("account-1", [`${count}`, ...deep], 1), "Added")
+    }).pipe(life())
+  )
 })

@@ -93,7 +93,7 @@ const modelled = (model: Model, { path, what }: typeof Change.Type): boolean => 
   const above = path.slice(0, -1).map((_, i) => path.slice(0, i + 1).join("/"))
   if (what === "remove") {
     if (!model.has(at)) return false
-    for (const known of [...model.keys()]) if (known === at || known.startsWith(`${at}/`)) model.delete(known)
+    for (const known of model.keys()) if (known === at || known.startsWith(`${at}/`)) model.delete(known)
     return true
   }
   if (above.some((folder) => model.get(folder) === "file")) return false

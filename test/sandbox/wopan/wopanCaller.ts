@@ -98,6 +98,7 @@ export interface Listed {
   readonly name: string
   readonly type: number
   readonly size: unknown
+  readonly createTime: string
 }
 
 export const filesIn = (data: unknown): ReadonlyArray<Listed> => {
