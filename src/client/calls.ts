@@ -13,7 +13,7 @@ export interface TokenCalls {
   /**
    * Lends a token, `wopan`'s by round robin unless it says otherwise. When there is none now and the server says when there will
    * be, that is waited for if it is soon (`longestWait`). How the call with it ended is to be reported before
-   * `lease_expires_at`; `withToken` does both. A lease whose answer was lost, or that was interrupted, runs out by itself.
+   * `lease_expires_at`; `withToken` does both. A lease whose answer was lost runs out by itself.
    */
   get(asked?: Strategy | Which): Effect.Effect<LentToken, WeirgateError>
   /** `TokenHeld` when it is there already, `Conflict` (`name_taken`) when its name is. Retried only when nothing was sent, or on 429 and 503. */

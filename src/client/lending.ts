@@ -19,7 +19,7 @@ export interface LendingOptions<in E> {
  * Runs `use` with a token and reports by itself how it ended.
  *
  * Success is reported as `succeeded`, a failure as what `classify` or the failure itself says (else `failed`), a defect as
- * `failed`. Interruption says nothing of the token: it is not reported, and the lease is left to run out. Once `use` has
+ * `failed`. Interruption says nothing of the token: the lease is given back as `abandoned`, without waiting. Once `use` has
  * ended the report is made even if the caller is interrupted then; it takes at most `reportWithin`, in which it is tried
  * again until it lands. A report that does not land changes nothing for the caller: it is logged at debug and counted in
  * `weirgate_client_reports_total`.
@@ -75,7 +75,12 @@ export const make = ({ get }: Pick<TokenCalls, "get">, report: TokenCalls["repor
         const lent = yield* restore(get(asked))
         const exit = yield* Effect.exit(restore(Effect.suspend(() => use(lent))))
         const ending = endingOf(exit, classify)
-        const landed = ending !== undefined && (yield* tell(lent, ending))
+        // Who has left is not kept for what says nothing.
+        if (ending.outcome === "abandoned") {
+          yield* Effect.forkDetach(tell(lent, ending), { startImmediately: true })
+          return { exit, again: false }
+        }
+        const landed = yield* tell(lent, ending)
         return { exit, again: landed && Exit.isFailure(exit) && mends(ending.outcome) }
       })
     )

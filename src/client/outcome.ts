@@ -4,13 +4,10 @@ import { Outcome } from "../contract/tokens.ts"
 import { WeirgateError } from "./WeirgateError.ts"
 
 /**
- * `"unreported"`: nothing; its lease is left to run out. An outcome may also be `succeeded` although `use` failed, when the
+ * `"abandoned"`: nothing; its lease is given back. An outcome may also be `succeeded` although `use` failed, when the
  * token was not at fault. `retryAfter` goes with `rate_limited`; a plain number is milliseconds.
  */
-export type Verdict =
-  | Outcome
-  | { readonly outcome: Outcome; readonly retryAfter?: Duration.Input | undefined }
-  | "unreported"
+export type Verdict = Outcome | { readonly outcome: Outcome; readonly retryAfter?: Duration.Input | undefined }
 
 /** To fail with inside `use`, where one knows what was wrong with the token: `throw new TokenFault({ outcome: "unauthorized" })`. */
 export class TokenFault extends Data.TaggedError("TokenFault")<{
@@ -37,20 +34,19 @@ export interface Ending {
   readonly error?: string
 }
 
-/** `classify` may leave a failure to what the failure itself says. Undefined when nothing is to be reported. */
+/** `classify` may leave a failure to what the failure itself says. */
 export const endingOf = <A, E>(
   exit: Exit.Exit<A, E>,
   classify: ((error: E) => Verdict | undefined) | undefined
-): Ending | undefined => {
+): Ending => {
   if (Exit.isSuccess(exit)) return { outcome: "succeeded" }
-  if (Cause.hasInterruptsOnly(exit.cause)) return undefined
+  if (Cause.hasInterruptsOnly(exit.cause)) return { outcome: "abandoned" }
   const failure = Cause.findErrorOption(exit.cause)
   // A defect is told as one: its text is for whoever wrote `use`.
   if (Option.isNone(failure)) return { outcome: "failed", error: "the call broke" }
   const verdict = judged(failure.value, classify)
-  if (verdict === "unreported") return undefined
   const { outcome, retryAfter } = typeof verdict === "string" ? { outcome: verdict, retryAfter: undefined } : verdict
-  if (outcome === "succeeded") return { outcome }
+  if (outcome === "succeeded" || outcome === "abandoned") return { outcome }
   const seconds = outcome === "rate_limited" ? secondsOf(retryAfter) : undefined
   const error = textOf(failure.value)
   return {
@@ -71,7 +67,7 @@ const isOutcome = Schema.is(Outcome)
 
 const byItself = (error: unknown): Verdict => {
   // What another call to this server met, and a call that `use` itself has given up, are no fault of the token.
-  if (error instanceof WeirgateError || (error instanceof Error && error.name === "AbortError")) return "unreported"
+  if (error instanceof WeirgateError || (error instanceof Error && error.name === "AbortError")) return "abandoned"
   if (!Predicate.hasProperty(error, "outcome") || !isOutcome(error.outcome)) return "failed"
   const { outcome } = error
   return Predicate.hasProperty(error, "retryAfter")

@@ -44,13 +44,15 @@ export const LentToken = Schema.Struct({
 }).annotate({ identifier: "LentToken" })
 export type LentToken = typeof LentToken.Type
 
+/** `abandoned` gives the lease back and says nothing of the token. */
 export const Outcome = Schema.Literals([
   "succeeded",
   "failed",
   "quota_exhausted",
   "rate_limited",
   "unauthorized",
-  "upstream_fault"
+  "upstream_fault",
+  "abandoned"
 ])
 export type Outcome = typeof Outcome.Type
 
@@ -78,6 +80,7 @@ export const NewToken = Schema.Struct({
   refresh_token: Schema.optionalKey(Secret),
   expires_at: Schema.optionalKey(Schema.DateTimeUtcFromString)
 }).annotate({ identifier: "NewToken" })
+export type NewToken = typeof NewToken.Type
 
 /** By any one of the three. */
 export const WhichToken = Schema.Struct({
@@ -86,17 +89,22 @@ export const WhichToken = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(200))),
   provider
 }).annotate({ identifier: "WhichToken" })
+export type WhichToken = typeof WhichToken.Type
+
+export const TokenState = Schema.Literals(["active", "cooling", "exhausted", "disabled", "dead"])
+export type TokenState = typeof TokenState.Type
 
 const NamedToken = Schema.Struct({ id: Schema.String, name: Schema.String, provider: Schema.String })
 
 export const TokenStatistics = Schema.Struct({
   /** Its id: no part of the secret. */
+  id: Schema.String,
+  /** The same, under D4's name for it. */
   token: Schema.String,
   name: Schema.String,
   provider: Schema.String,
   is_active: Schema.Boolean,
-  /** `active`, `cooling`, `exhausted`, `disabled` or `dead`. */
-  state: Schema.String,
+  state: TokenState,
   last_used: Schema.NullOr(Instant),
   success_count: Schema.Int,
   error_count: Schema.Int,
@@ -142,7 +150,7 @@ export class Tokens extends HttpApiGroup.make("tokens")
       payload: Report,
       success: answered({
         message: Schema.String,
-        data: Schema.Struct({ ...NamedToken.fields, state: Schema.String })
+        data: Schema.Struct({ ...NamedToken.fields, state: TokenState })
       }),
       error
     }).annotate(OpenApi.Summary, "Says how the call ended that a token was lent for; a lease counts once"),

@@ -96,11 +96,10 @@ export const tokenRoutes = HttpApiBuilder.group(
         }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
       )
       .handle("stats", ({ query }) =>
-        Effect.map(manager.list(query.provider ?? defaultProvider), (tokens) => ({
-          code: 200 as const,
-          success: true as const,
-          data: statisticsOf(tokens)
-        }))
+        manager.list(query.provider ?? defaultProvider).pipe(
+          Effect.map((tokens) => ({ code: 200 as const, success: true as const, data: statisticsOf(tokens) })),
+          Effect.catch((failure) => Effect.succeed(managerResponse(failure)))
+        )
       )
   })
 )
@@ -135,6 +134,7 @@ const statisticsOf = (tokens: ReadonlyArray<ManagedToken>): Statistics => {
 }
 
 const shown = (token: ManagedToken): TokenStatistics => ({
+  id: token.id,
   token: token.id,
   name: token.name,
   provider: token.provider,

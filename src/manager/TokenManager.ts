@@ -3,6 +3,7 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Redacted } from "effect"
 import type { TokenId, TokenKind } from "../domain/Token.ts"
 import { type Clash, type NoTokenUsable, type Strategy, TokenPool } from "../pool/TokenPool.ts"
+import type { TokenState } from "../pool/tokenState.ts"
 import { Store, type StoreUnavailable } from "../store/Store.ts"
 import { Vault } from "../store/Vault.ts"
 import type { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "./failures.ts"
@@ -24,14 +25,15 @@ export interface RemoteLease {
   readonly leaseExpiresAt: number
 }
 
-/** How the call ended for which a token was lent. `failed` (D4's) only counts; the others say what is to be done. */
+/** How the call ended for which a token was lent. `failed` (D4's) only counts; `abandoned` says nothing of the token; the others say what is to be done. */
 export const ReportedOutcome = Schema.Literals([
   "succeeded",
   "failed",
   "quota_exhausted",
   "rate_limited",
   "unauthorized",
-  "upstream_fault"
+  "upstream_fault",
+  "abandoned"
 ])
 export type ReportedOutcome = typeof ReportedOutcome.Type
 
@@ -74,7 +76,7 @@ export interface ManagedToken {
   readonly id: TokenId
   readonly name: string
   readonly provider: string
-  readonly state: string
+  readonly state: TokenState["_tag"]
   readonly isActive: boolean
   /** Epoch milliseconds. */
   readonly lastUsedAt: number | undefined
@@ -117,7 +119,7 @@ export class TokenManager extends Context.Service<
     /** Of several ways to name it, all must name the same. Durable when it returns; leases of it end with it. */
     remove(which: WhichToken): Effect.Effect<ManagedToken, TokenNotHeld | StoreUnavailable>
     /** By name. */
-    list(provider: string): Effect.Effect<ReadonlyArray<ManagedToken>>
+    list(provider: string): Effect.Effect<ReadonlyArray<ManagedToken>, ProviderUnknown>
     /** With their secrets, to be kept as such. A token that our key does not open is left out. By name. */
     export(provider: string): Effect.Effect<ReadonlyArray<NewManagedToken & { readonly name: string }>>
   }

@@ -17,5 +17,7 @@ export const outcomeOf = (outcome: ReportedOutcome, latencyMs: number, retryAfte
       return { _tag: "AccessRejected" }
     case "upstream_fault":
       return { _tag: "UpstreamFault" }
+    case "abandoned":
+      return { _tag: "Abandoned" }
   }
 }

@@ -83,7 +83,13 @@ export const make = (pool: TokenPool["Service"], providers: () => ReadonlyArray<
       yield* pool.remove(view.id).pipe(Effect.catchTag("TokenUnknown", () => Effect.fail(new TokenNotHeld())))
       return managedToken(view)
     }),
-    list: (provider) => Effect.map(viewsOf(provider), (views) => views.map(managedToken)),
+    list: Effect.fnUntraced(function* (provider) {
+      const views = yield* viewsOf(provider)
+      const known = providers()
+      // Tokens may be left of one that is offered no more.
+      if (views.length === 0 && !known.includes(provider)) return yield* new ProviderUnknown({ provider, known })
+      return views.map(managedToken)
+    }),
     export: Effect.fn("TokenManager.export")(function* (provider) {
       const tokens: Array<NewManagedToken & { readonly name: string }> = []
       for (const { id, kind, name, state } of yield* viewsOf(provider)) {

@@ -206,7 +206,15 @@ describe("connect", () => {
       assert.isTrue(seen?.aborted)
       const given = new DOMException("given up", "AbortError")
       assert.strictEqual(yield* rejection(() => weirgate.withToken("best", () => Promise.reject(given))), given)
-      assert.deepStrictEqual(reports, [])
+      // Nobody waits for these.
+      yield* Effect.sleep("10 millis").pipe(
+        Effect.repeat({ while: () => reports.length < 2 }),
+        Effect.timeout("5 seconds")
+      )
+      assert.deepStrictEqual(
+        reports.map(({ outcome }) => outcome),
+        ["abandoned", "abandoned"]
+      )
     })
   )
 

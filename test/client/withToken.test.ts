@@ -121,9 +121,9 @@ describe("withToken", () => {
     })
   )
 
-  it.effect("reports nothing when the call is interrupted", () =>
+  it.effect("gives the lease back when the call is interrupted, and says nothing of the token", () =>
     Effect.gen(function* () {
-      const { times, use } = scripted([done])
+      const { bodies, use } = scripted([done])
       const began = yield* Deferred.make<void>()
       const fiber = yield* begin(
         use(({ withToken }) =>
@@ -133,19 +133,25 @@ describe("withToken", () => {
       yield* Deferred.await(began)
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
-      assert.strictEqual(times(paths.report).length, 0)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(bodies(paths.report), [report(1, "abandoned")])
     })
   )
 
-  it.effect("reports nothing of what it is told to leave, nor of another call to this server that failed", () =>
+  it.effect("says nothing of the token when it is told so, nor when another call to this server failed", () =>
     Effect.gen(function* () {
-      const { times, use } = server({ [paths.get]: [lent(1)], [paths.stats]: [refusal(403, "role_not_allowed")] })
+      const { bodies, use } = server({
+        [paths.get]: [lent(1), lent(2)],
+        [paths.stats]: [refusal(403, "role_not_allowed")],
+        [paths.report]: [done]
+      })
       yield* ended(
-        use(({ withToken }) => withToken("best", () => Effect.fail("stopped"), { classify: () => "unreported" }))
+        use(({ withToken }) => withToken("best", () => Effect.fail("stopped"), { classify: () => "abandoned" }))
       )
       const exit = yield* ended(use(({ tokens, withToken }) => withToken("best", () => tokens.stats())))
       assert.isTrue(Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof WeirgateError)
-      assert.strictEqual(times(paths.report).length, 0)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(bodies(paths.report), [report(1, "abandoned"), report(2, "abandoned")])
     })
   )
 
