@@ -5,6 +5,7 @@ import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "e
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import { local } from "../access/Client.ts"
 import { ClientKeys } from "../access/ClientKeys.ts"
 import { Caller } from "../contract/Access.ts"
@@ -83,11 +84,20 @@ const inFront = (server: NodeServer, models: ModelServer["Service"]) => {
 }
 
 /** A connection without a request must not hold up the end: neither one that has none now, nor one that will have none. */
-const closeIdle = (server: NodeServer) =>
-  Effect.sync(() => {
+const closeIdle = (server: NodeServer) => {
+  // All that stand.
+  const connections = new Set<Socket>()
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket)
+    socket.once("close", () => connections.delete(socket))
+  })
+  return Effect.sync(() => {
     server.keepAliveTimeout = 1
     server.closeIdleConnections()
+    // Node takes one that has said nothing yet for busy.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
   })
+}
 const goodbye = Duration.seconds(1)
 
 const notListening = (

@@ -85,7 +85,15 @@ export class ModelExchange implements UnderWay {
   /** What a client asks that may. */
   #heed(client: Client): void {
     if (!ModelRequest.isJson(this.#request.headers["content-type"])) return this.#refuse(ModelRequest.notJsonType)
-    readBody(this.#request, this.#around.maxBodyBytes, (body) => this.#asked(client, body))
+    readBody(this.#request, this.#around.maxBodyBytes, (body) => {
+      try {
+        this.#asked(client, body)
+      } catch (defect) {
+        // Thrown into Node's own callback it would end the process, and every other request with it.
+        this.#broke(defect)
+        this.#closed()
+      }
+    })
   }
 
   #asked(client: Client, body: Uint8Array | BadRequest): void {
@@ -148,7 +156,11 @@ export class ModelExchange implements UnderWay {
     if (Exit.isSuccess(exit) || this.#isOver || Cause.hasInterruptsOnly(exit.cause)) return
     const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
     if (failure !== undefined) return this.#refuse(failure)
-    fork(Effect.logError("a request broke", Cause.pretty(exit.cause)).pipe(Effect.annotateLogs({ service: "Http" })))
+    this.#broke(Cause.pretty(exit.cause))
+  }
+
+  #broke(defect: unknown): void {
+    this.#around.fork(Effect.logError("a request broke", defect).pipe(Effect.annotateLogs({ service: "Http" })))
     this.#write(defectAnswer)
   }
 

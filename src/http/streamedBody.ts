@@ -32,8 +32,21 @@ export const writeStream = (
   return Effect.catchCause(all, (cause) => (Cause.hasInterrupts(cause) ? Effect.interrupt : end(cause)))
 }
 
-/** Waits until the client has taken what was written. */
+/** As long as nginx waits for a client (`send_timeout`): slot and token are held for it. */
+const patience = "60 seconds"
+
+/** Waits until the client has taken what was written. One that takes nothing is cut off: it has left, though nobody was told. */
 const taken = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.timeoutOrElse(drained(response), {
+    duration: patience,
+    orElse: () =>
+      Effect.andThen(
+        Effect.sync(() => void response.destroy()),
+        Effect.interrupt
+      )
+  })
+
+const drained = (response: ServerResponse): Effect.Effect<void> =>
   Effect.callback((resume) => {
     const go = () => resume(Effect.void)
     response.once("drain", go)

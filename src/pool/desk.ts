@@ -25,13 +25,17 @@ export interface Loan {
 }
 
 export interface Desk {
-  /** Lends a token, to be given back. With `only`, that one or none. */
+  /**
+   * Lends a token, to be given back. With `only`, that one or none; with `fits`, the one whose turn it is or none, and then it is its
+   * turn still.
+   */
   pick(
     provider: string,
     strategy: Strategy,
     exclude: ReadonlySet<TokenId>,
     now: number,
-    only?: TokenId | undefined
+    only?: TokenId | undefined,
+    fits?: (record: TokenRecord, now: number, isProbe: boolean) => boolean
   ): Loan | undefined
   /** The probe has ended, or is none. How it ended is to be told to the holdings at once. */
   endProbe(loan: Loan): void
@@ -164,13 +168,14 @@ export const make = (holdings: Holdings, secrets: Secrets, process: string): Des
         )
 
   return {
-    pick: (provider, strategy, exclude, now, only) => {
+    pick: (provider, strategy, exclude, now, only, fits) => {
       const whole = providerHere(provider, now)
       if (whole === "out") return undefined
       const candidate =
         only === undefined ? candidateOf(provider, strategy, exclude, now) : thatOne(provider, only, exclude, now)
       if (candidate === undefined) return undefined
       const { probe, record } = candidate
+      if (fits?.(record, now, probe || whole === "due") === false) return undefined
       const tally = tallyOf(record.id)
       // Whose turn it is has nothing to do with one that was asked for by name.
       if (only === undefined) lastLent.set(provider, record)

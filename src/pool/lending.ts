@@ -1,5 +1,5 @@
 /** Lends tokens: picks one, sees to it that its secret can be used, and takes it back with how the call ended. */
-import { Cache, Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Cache, Clock, Duration, Effect, Exit, Scope } from "effect"
 import type { Redacted } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import type { Desk, Loan } from "./desk.ts"
@@ -38,8 +38,6 @@ const isUsable = (loan: Loan): loan is UsableLoan => loan.access !== undefined
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { desk, holdings, process, renewals, secrets, settlement } = options
-  const scope = yield* Effect.scope
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   // Callers who find nothing at the same time share one look into the store.
@@ -227,6 +225,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
   }
 
+  /** Else it keeps its turn, for `borrow` to do what it takes: it would be passed over each time its turn comes. */
+  const goesAtOnce = (record: TokenRecord, now: number, isProbe: boolean): boolean =>
+    !isProbe &&
+    accessIsValid(record, now) &&
+    secrets.opened(record) !== undefined &&
+    renewIfEnding(record, now) === undefined
+
   const take = ({
     exclude = nobody,
     only,
@@ -234,12 +239,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     strategy = options.strategy
   }: LeaseRequest): HeldLease | undefined => {
     const at = now()
-    const loan = desk.pick(provider, strategy, exclude, at, only)
+    const loan = desk.pick(provider, strategy, exclude, at, only, goesAtOnce)
     if (loan === undefined) return undefined
-    if (isReady(loan, at) && renewIfEnding(loan.record, at) === undefined) return new Held(loan)
+    if (isReady(loan, at)) return new Held(loan)
     desk.giveBack(loan)
-    // Else it would be passed over each time its turn comes.
-    Fiber.runIn(fork(secrets.openAccess(loan.record)), scope)
     return undefined
   }
 

@@ -24,7 +24,7 @@ import type { StoreUnavailable } from "../store/Store.ts"
 import type { Answer, Endpoint, ModelClient, RequestBody } from "../upstream/ModelClient.ts"
 import * as Attempt from "./attempt.ts"
 import { Catalog, type Offer } from "./Catalog.ts"
-import { Governor, type SlotRefused, type SlotRequest } from "./Governor.ts"
+import { Governor, type HeldSlot, type SlotRefused, type SlotRequest } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import * as Lend from "./lend.ts"
 import { ModelClients } from "./ModelClients.ts"
@@ -191,10 +191,14 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   /** One slot, one token, one call: what became of it. */
   const go = Effect.fnUntraced(function* (job: Job, plan: Plan, parent: Scope.Scope) {
-    const { journey } = job
     const asked = yield* Effect.result(governor.acquire(slotRequestOf(job, plan.targets, now()), job.restore))
     if (asked._tag === "Failure") return { _tag: "Refused" as const, refused: asked.failure }
-    const slot = asked.success
+    return yield* goOn(job, plan, parent, asked.success)
+  })
+
+  /** The same with the slot in hand. */
+  const goOn = Effect.fnUntraced(function* (job: Job, plan: Plan, parent: Scope.Scope, slot: HeldSlot) {
+    const { journey } = job
     job.hasAnother = plan.targets.length > 1 || plan.aside.length > 0
     const provider = job.offer.providers.get(slot.target.provider)
     if (provider === undefined) return yield* Effect.die(`a slot for an unknown provider: ${slot.target.provider}`)
@@ -229,13 +233,13 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const serve = Effect.fnUntraced(function* (
     job: Job,
     targets: ReadonlyArray<Target>,
-    begun?: Effect.Effect<Attempt.Attempted>
+    begun?: (job: Job, plan: Plan, scope: Scope.Scope) => ReturnType<typeof goOn>
   ) {
     const { journey } = job
     const scope = yield* Effect.scope
     let plan = planOf(targets, mostAttempts)
-    // What has become of a call that was made before.
-    let first = begun
+    // What has been begun before.
+    let first = begun?.(job, plan, scope)
     // What the caller is told when it ends here: of a failure rather than of the circuit that opened because of it.
     let failure: CallFailure | undefined
     let shortage: Lend.Shortage | DeadlineExceeded | undefined
@@ -363,23 +367,27 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       if (targets instanceof ModelNotServed || !targets.every(isDirect(job.offer))) return undefined
       const slot = governor.take(slotRequestOf(job, targets, job.startedAt))
       if (slot === undefined) return undefined
+      budget.asked(job.startedAt)
+      let fiber: Fiber.Fiber<Answer, GatewayFailure> | undefined
+      // From here on as any other.
+      const goesOn = (begun: NonNullable<Parameters<typeof serve>[2]>) => {
+        const going = Effect.uninterruptibleMask((restore) => serve({ ...job, restore }, targets, begun))
+        fiber = fork(Effect.scoped(going))
+        return fiber
+      }
       const provider = job.offer.providers.get(slot.target.provider)
       const calling = provider && clients.of(provider).begin
       const lease = provider && calling && pool.take({ provider: provider.name })
       if (provider === undefined || calling === undefined || lease === undefined) {
-        slot.release()
-        return undefined
+        const going = goesOn((job, plan, scope) => Effect.andThen(Effect.yieldNow, goOn(job, plan, scope, slot)))
+        going.addObserver(done)
+        return () => going.interruptUnsafe()
       }
-      budget.asked(job.startedAt)
       job.journey.target = slot.target
       job.hasAnother = targets.length > 1
-      let fiber: Fiber.Fiber<Answer, GatewayFailure> | undefined
       const leave = begin(job, { slot, lease, provider, begin: calling }, (gone) => {
-        if (!Effect.isEffect(gone)) return gone._tag === "Answered" ? done(Exit.succeed(gone.answer)) : undefined
-        // It has not gone well: from here on as any other.
-        const going = Effect.uninterruptibleMask((restore) => serve({ ...job, restore }, targets, gone))
-        fiber = fork(Effect.scoped(going))
-        fiber.addObserver(done)
+        if (Effect.isEffect(gone)) return goesOn(() => gone).addObserver(done)
+        if (gone._tag === "Answered") done(Exit.succeed(gone.answer))
       })
       return () => {
         leave()

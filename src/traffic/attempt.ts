@@ -95,7 +95,8 @@ export const make = Effect.gen(function* () {
       ...Journey.tokenOf(lease.id),
       detail: failure.message
     })
-    slot.settle(slotOutcomeOf(failure, at >= job.deadline && at - job.calledAt < telling))
+    const took = at - job.calledAt
+    slot.settle(slotOutcomeOf(failure, took < telling && took >= shareOf(job)))
     const outcome = outcomeOf(failure)
     yield* lease.report(outcome)
     metrics.ended(provider.name, failure._tag)
@@ -340,14 +341,17 @@ const wantsUsage = ({ json }: RequestBody): boolean => {
 /** A call that our own deadline ended sooner than this says nothing of its target. */
 const telling = 5_000
 
+/** Of a target that says nothing, half the time that is left is enough to know, if there is another. */
+const shareOf = ({ calledAt, deadline, hasAnother }: Job): number =>
+  hasAnother ? Math.max(1, (deadline - calledAt) / 2) : deadline - calledAt
+
 /** As a rule of thumb, where the upstream has not counted: of a question, and of an answer whose every event is a token. */
 const bytesPerToken = 4
 const bytesPerEvent = 180
 
-/** Of a target that says nothing, half the time that is left is enough to know, if there is another. */
-const timeoutsOf = ({ timeouts }: Provider, { calledAt, deadline, hasAnother }: Job) => {
-  if (!hasAnother) return timeouts
-  const half = Duration.millis(Math.max(1, (deadline - calledAt) / 2))
+const timeoutsOf = ({ timeouts }: Provider, job: Job) => {
+  if (!job.hasAnother) return timeouts
+  const half = Duration.millis(shareOf(job))
   return {
     ...timeouts,
     headers: Duration.min(timeouts.headers, half),

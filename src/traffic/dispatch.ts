@@ -96,10 +96,21 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
     }
   }
 
+  /** Whether someone has come before who waits for it, or for its provider at another of its models. */
+  const isAwaited = (site: Site, now: number): boolean => {
+    const { provider } = site
+    if (provider.waiting === 0) return false
+    if (site.line.first(now) !== undefined) return true
+    for (const { circuit, line } of provider.sites.values()) {
+      if (line.size > 0 && circuit.room(now) >= 1 && line.first(now) !== undefined) return true
+    }
+    return false
+  }
+
   const take = (now: number, asked: Asked): Granted | undefined => {
     for (const target of asked.targets) {
       const site = siteOf(target)
-      if (site.line.first(now) === undefined && hindrance(site, asked, now) === undefined) {
+      if (!isAwaited(site, now) && hindrance(site, asked, now) === undefined) {
         return grant(site, asked, now, now)
       }
     }

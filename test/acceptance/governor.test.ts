@@ -23,6 +23,20 @@ interface Told {
 const mean = (told: ReadonlyArray<Told>) => told.reduce((sum, { waited }) => sum + waited, 0) / told.length
 
 describe("the governor, before five providers", () => {
+  it.live("counts a slot once, also when no token can be had at the moment that it is given", () =>
+    Effect.gen(function* () {
+      const { url } = yield* running(fiveProviders)
+      // The first to use a token has its secret opened.
+      const { status } = yield* post(`${url}/v1/chat/completions`, {
+        model: "expert",
+        messages: [{ role: "user", content: "hi" }]
+      })
+      assert.strictEqual(status, 200)
+      const { json } = yield* get(`${url}/v1/performance`)
+      assert.strictEqual(json.traffic.granted, 1)
+    })
+  )
+
   it.live(
     "brings 500 requests of 20 clients through without a single 429 of an upstream, the urgent ones sooner, all of them at last",
     () =>

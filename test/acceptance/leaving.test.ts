@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { writeFileSync } from "node:fs"
+import { connect } from "node:net"
 import { join } from "node:path"
 import { get, post, running, temporaryFolder } from "../support/running.ts"
 
@@ -46,11 +47,33 @@ const stage = Effect.gen(function* () {
     return { leave: () => controller.abort(), ended: Effect.promise(() => ended) }
   }
   const fault = (kind: string, more: object = {}) => post(`${sandbox}/_sandbox/faults`, { provider, kind, ...more })
-  return { upstream, traffic, leased, ask, fault }
+  return { url, upstream, traffic, leased, ask, fault }
 })
 
 const eventually = <A>(check: Effect.Effect<A>, holds: (a: A) => boolean, times = 250) =>
   check.pipe(Effect.filterOrFail(holds), Effect.retry({ schedule: Schedule.spaced("10 millis"), times }), Effect.orDie)
+
+describe("a client that has said nothing yet", () => {
+  it.live("does not hold up the end: its connection is closed while those under way go on", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { ask, fault, traffic, url } = yield* Scope.provide(stage, scope)
+      yield* fault("slow_first", { delay: "2 seconds" })
+      const { ended } = ask(false)
+      yield* eventually(traffic, ({ in_use }) => in_use === 1)
+      const order: Array<string> = []
+      const silent = connect(Number(new URL(url).port), "127.0.0.1")
+      silent.on("close", () => order.push("silent"))
+      yield* Effect.callback<void>((resume) => void silent.once("connect", () => resume(Effect.void)))
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      assert.include(yield* ended, "chat.completion")
+      order.push("answered")
+      yield* Fiber.join(closing)
+      silent.destroy()
+      assert.deepStrictEqual(order, ["silent", "answered"])
+    })
+  )
+})
 
 describe("a client that leaves", () => {
   const phases = [

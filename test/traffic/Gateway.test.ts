@@ -202,6 +202,20 @@ describe("Gateway", () => {
       }).pipe(Effect.provide(two))
   )
 
+  it.effect("does not hold against a target that a request in a hurry gave it no time", () =>
+    Effect.gen(function* () {
+      yield* ScriptedOpenAi.use((scripted) => scripted.slow(at("a"), "2 seconds"))
+      for (let i = 0; i < 5; i++) {
+        const hurried = yield* Effect.forkChild(ask({ timeout: Duration.seconds(1) }), { startImmediately: true })
+        yield* TestClock.adjust("4 seconds")
+        assert.strictEqual((yield* Fiber.join(hurried)).target, "b/small")
+      }
+      const patient = yield* Effect.forkChild(ask(), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(patient)).target, "a/small")
+    }).pipe(Effect.provide(two))
+  )
+
   it.effect("tells of a key that is not accepted at once: it will not be in a minute either", () =>
     Effect.gen(function* () {
       yield* fail(at("a"), new AccessRejected({ provider: "a" }))

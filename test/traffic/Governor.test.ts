@@ -532,4 +532,29 @@ describe("any interleaving of requests that come, leave, are sent, end and fail"
       }).pipe(Effect.provide(governor(), { local: true }), Effect.scoped),
     { timeout: 120_000, arbitrary: { runs: 10_000, size: 30 } }
   )
+
+  it.effect("lets nobody pass by one who waits for the same provider at another of its models", () =>
+    Effect.gen(function* () {
+      yield* configured({ a: { tpm: 100 } })
+      const light = { targets: [at("a", "small")], tokens: 30 }
+      const first = yield* take(light)
+      first.sent()
+      yield* first.release
+      const heavy = yield* begin({ targets: [at("a", "large")], tokens: 90 })
+      yield* Effect.yieldNow
+      yield* TestClock.adjust("30 seconds")
+      const later = yield* begin(light)
+      const direct = yield* Governor.use((governor) => Effect.sync(() => governor.take(request(light))))
+      assert.isUndefined(direct)
+      assert.isFalse(isDone(later))
+      // More urgent ones still do.
+      const urgent = yield* begin({ ...light, priority: 9 })
+      yield* Effect.yieldNow
+      assert.isTrue(isDone(urgent))
+      yield* (yield* Fiber.join(urgent)).release
+      yield* TestClock.adjust(minute / 2 + margin)
+      yield* (yield* Fiber.join(heavy)).release
+      yield* (yield* Fiber.join(later)).release
+    }).pipe(Effect.provide(governor()))
+  )
 })

@@ -2,12 +2,14 @@
 
 /**
  * `json` is what `bytes` say. Every top-level `model` is replaced, however its key is spelled and however often it is there:
- * parsers differ in which of two they believe. Where the bytes cannot be followed (a byte order mark, no such key), the
- * request is written anew from `json`.
+ * parsers differ in which of two they believe. A byte order mark is left out. Where there is no such key, the request is
+ * written anew from `json`.
  */
 export const withModel = (bytes: Uint8Array, json: Readonly<Record<string, unknown>>, model: string): Uint8Array => {
   // One character a byte: JSON's own signs are ASCII, and no byte of a longer UTF-8 sequence is.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+  const marked = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+  // What is nested deeply enough can be parsed, but not be written anew.
+  const text = marked.startsWith(byteOrderMark) ? marked.slice(byteOrderMark.length) : marked
   const spans = soleSpan(text, json) ?? modelSpans(text)
   if (spans.length === 0) return Buffer.from(JSON.stringify({ ...json, model }))
   const name = JSON.stringify(model).replace(/[^ -~]/g, escapeOf)
@@ -19,6 +21,9 @@ export const withModel = (bytes: Uint8Array, json: Readonly<Record<string, unkno
   }
   return Buffer.from(written + text.slice(kept), "latin1")
 }
+
+/** In UTF-8, one character a byte. */
+const byteOrderMark = "\u00ef\u00bb\u00bf"
 
 const escapeOf = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 

@@ -75,10 +75,15 @@ describe("withModel", () => {
     assert.deepStrictEqual(JSON.parse(written), { model: 'a"\\\n世🌍', text: "世界" })
   })
 
-  it("writes the request anew when it begins with a byte order mark, or says the model nowhere", () => {
-    const bytes = new TextEncoder().encode('\uFEFF{"model":"auto","n":1}')
-    const anew = withModel(bytes, { model: "auto", n: 1 }, "new")
-    assert.strictEqual(Buffer.from(anew).toString(), '{"model":"new","n":1}')
+  it("leaves out a byte order mark, and nothing else, however deep the request is", () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`
+    const text = `{"model":"auto", "n":1.0, "x":${deep}}`
+    const bytes = new TextEncoder().encode(`\uFEFF${text}`)
+    const replaced = Buffer.from(withModel(bytes, JSON.parse(text), "new")).toString()
+    assert.strictEqual(replaced === text.replace("auto", "new"), true)
+  })
+
+  it("writes the request anew when it says the model nowhere", () => {
     assert.strictEqual(replaced('{"n":1}', "new"), '{"n":1,"model":"new"}')
     assert.strictEqual(replaced("{}", "new"), '{"model":"new"}')
   })
