@@ -50,12 +50,15 @@ export const make = Effect.fnUntraced(function* ({ client, isFresh, listings, ma
     const from = wanted.realtime ? undefined : yield* knownPlace(wanted)
     return yield* withSession(pool, account, within, (session) =>
       Effect.gen(function* () {
+        // The last is the one that is asked for: it is answered with the instant that it is kept with.
+        let listedAt = 0
         const listed: Walk.Walk["listed"] = (depth, entries) =>
-          Effect.flatMap(Clock.currentTimeMillis, (listedAt) =>
-            listings.keep(account, pathOf(names.slice(0, depth)), { entries, listedAt })
-          )
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            listedAt = now
+            return listings.keep(account, pathOf(names.slice(0, depth)), { entries, listedAt })
+          })
         const entries = yield* Walk.walk({ client, session, names, maxPages, listed }, from)
-        return { entries, listedAt: yield* Clock.currentTimeMillis }
+        return { entries, listedAt }
       })
     ).pipe(
       Effect.catchTag("Missing", ({ depth }) =>

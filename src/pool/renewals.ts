@@ -68,6 +68,11 @@ export const make = Effect.fnUntraced(function* (options: {
         .pipe(Effect.catch((error) => Effect.map(telling.storeFailed(error), () => holdings.get(id))))
       if (record === undefined || record.generation !== generation) return undefined
       if (isBarred(record, yield* Clock.currentTimeMillis)) return undefined
+      // Another was refused while this one waited.
+      if (record.state._tag === "dead") {
+        yield* holdings.settle(id, { _tag: "RenewalReleased", by: process })
+        return undefined
+      }
       if (record.renewal?.by === process) return record
       yield* Effect.repeat(lookedIn(id, generation), { schedule: lookIn, until: (over) => over })
       return yield* claim(id, generation)
@@ -105,6 +110,8 @@ export const make = Effect.fnUntraced(function* (options: {
       case "RefreshRejected":
       case "AccountBlocked":
         yield* holdings.settle(id, { _tag: "Died", why: failure.message, generation })
+        // A person may give it another chance before the claim ends, and in another process.
+        yield* holdings.settle(id, { _tag: "RenewalReleased", by: process })
         return yield* telling.renewed(provider, "refused")
       case "Throttled":
       case "UpstreamUnavailable": {

@@ -42,7 +42,7 @@ const stage = Effect.gen(function* () {
 const failing = { provider: "wopan", call: "user", account: "account-2", times: null }
 
 describe("recovery", () => {
-  for (const fault of ["server_error", "html", "reset", "rate_limit"]) {
+  for (const fault of ["server_error", "html", "reset"]) {
     it.live(`a token that fails its calls is disabled, checked and back after ${fault} is over`, () =>
       Effect.gen(function* () {
         const { checksOf, lend, of, report, sandbox, statistics } = yield* stage

@@ -32,7 +32,8 @@ describe("Vault", () => {
       const [one, two] = [yield* vault.seal(secret, "t"), yield* vault.seal(secret, "t")]
       assert.notStrictEqual(one, two)
       const altered = one.slice(0, -9) + (one.at(-9) === "A" ? "B" : "A") + one.slice(-8)
-      for (const bad of [altered, "v1.x.y", "v2" + one.slice(2), "nonsense"]) {
+      const other = [`${one}x`, `${one}=`, `${one}.x`, one.replace(".", ". ")]
+      for (const bad of [altered, ...other, "v1.x.y", "v2" + one.slice(2), "nonsense"]) {
         assert.strictEqual((yield* Effect.flip(vault.open(Sealed.make(bad), "t")))._tag, "VaultLocked")
       }
     }).pipe(Effect.provide(Vault.layerEphemeral))
