@@ -1,5 +1,6 @@
 /** Runs the server until it is told to stop. */
 import { Effect, Layer } from "effect"
+import { Audit } from "../access/Audit.ts"
 import type { ConfiguredKey } from "../access/ClientKeys.ts"
 import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import { isSandboxUrl } from "../config/baseUrl.ts"
@@ -66,6 +67,13 @@ const reloading = (taken: (settings: Settings["Service"]) => void) =>
       }
       yield* offering(providers, settings.routes)
       taken(settings)
+      const entry = {
+        actor: "weirgate",
+        action: "config.reload",
+        subject: settings.file ?? "",
+        result: "done"
+      } as const
+      yield* Audit.use((audit) => audit.record(entry))
     })
   )
 
@@ -75,6 +83,8 @@ export const serve = Layer.unwrap(
     return announced.pipe(
       Layer.provideMerge(reloading((next) => void (keys = keysOf(next)))),
       Layer.provideMerge(Server.layer(settings.server)),
+      // Whoever finds the server ready finds it.
+      Layer.provideMerge(Layer.effectDiscard(consolePassword)),
       Layer.provideMerge(services(() => keys))
     )
   })
