@@ -182,7 +182,7 @@ const make = Effect.fnUntraced(
 
     const revoke = Effect.fnUntraced(function* (idOrName: string) {
       // Who shows the whole key means it too, and no error may repeat it.
-      const shown = ClientKey.idOf(idOrName) ?? idOrName
+      const shown = ring.configuredId(idOrName) ?? ClientKey.idOf(idOrName) ?? idOrName
       yield* records.look
       const found = ClientKey.meant(ring.made(), shown)
       if (found === undefined) {

@@ -13,6 +13,8 @@ export interface Keyring {
   put(record: KeyRecord): void
   made(): ReadonlyArray<KeyRecord>
   configured(): ReadonlyArray<KeyView>
+  /** Of the key of the configuration that this is, if it is one. */
+  configuredId(key: string): string | undefined
   judge(key: string, now: number): Verdict
   /** Milliseconds until the next may come, when this one may not. */
   spend(admitted: Admitted, now: number): number | undefined
@@ -126,6 +128,11 @@ export const make = (configured: () => ReadonlyArray<ConfiguredKey>): Keyring =>
         state: "live",
         source: "configuration"
       }))
+    },
+    configuredId: (key) => {
+      follow()
+      const shown = digestOf(key)
+      return ofConfiguration.find(({ digest }) => timingSafeEqual(digest, shown))?.admitted.keyId
     },
     judge: (key, now) => {
       if (key === "") return missing

@@ -120,8 +120,9 @@ const ClientKey = Schema.Struct({
   env,
   name: field(
     Schema.String.check(
-      Schema.isPattern(/^(?!key-\d+$|local$)[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, {
-        expected: "at most 64 letters, digits, dots, dashes, underscores and @, and not key-N or local"
+      Schema.isPattern(/^(?!(?:key-\d+|local|console|weirgate)$)[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, {
+        expected:
+          "at most 64 letters, digits, dots, dashes, underscores and @, and not key-N, local, console or weirgate"
       })
     ),
     "How logs and the queue call its holder; several keys may have one holder. Default: key-1, key-2, …"

@@ -68,7 +68,11 @@ export const KeyView = Schema.Struct({
 }).annotate({ identifier: "Key" })
 export type KeyView = typeof KeyView.Type
 
-const NewKey = Schema.Struct(keyFields).annotate({ identifier: "NewKey" })
+const NewKey = Schema.Struct({
+  ...keyFields,
+  /** Up to the last instant that a date can tell. */
+  expires_at: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8.64e15 })))
+}).annotate({ identifier: "NewKey" })
 const id = Schema.Struct({ id: Schema.String.check(Schema.isMaxLength(200)) })
 const Done = Schema.Struct({ done: Schema.Literal(true) })
 

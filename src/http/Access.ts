@@ -8,7 +8,7 @@ import { Access, Caller } from "../contract/Access.ts"
 import { responseFor } from "./Errors.ts"
 import { CrossSite, Forbidden, KeyRateLimited, Unauthorized } from "./failures.ts"
 import { type Rule, ruleOf } from "./permissions.ts"
-import { isSafe, sameText } from "./sameSite.ts"
+import { isOfOtherPage, isSafe, sameText } from "./sameSite.ts"
 import { cookieOf, withCookie } from "./sessionCookie.ts"
 
 export type Refusal = Unauthorized | Forbidden | KeyRateLimited
@@ -53,6 +53,8 @@ export const layerWith = (isOpen: () => boolean) =>
           const key = Redacted.value(credential)
           const session = key === "" && rule.roles.includes("admin") ? yield* sessionOf(request) : undefined
           if (session !== undefined) {
+            // Reading is not harmless: it may lend a token.
+            if (isOfOtherPage(request.headers)) return yield* refuse(new CrossSite({ reason: "origin" }))
             if (!isSafe(request.method) && !showsCsrf(request, session.session)) {
               return yield* refuse(new CrossSite({ reason: "token" }))
             }
@@ -76,7 +78,7 @@ const showsCsrf = ({ headers }: HttpServerRequest.HttpServerRequest, { csrf }: S
 /** Whoever has logged in. */
 const console: Client = { ...nobody, name: "console", role: "admin" }
 
-/** The same for the requests of one connection, which mostly show the same key: it is judged once a second. */
+/** The same for the requests of one connection, which mostly show the same key: it is judged once a second, and when it ends. */
 export const remembering = (keys: ClientKeys["Service"], now: () => number) => {
   const shown = new WeakMap<object, Memo>()
   return (authorization: string | undefined, connection: object): Verdict => {
@@ -86,12 +88,15 @@ export const remembering = (keys: ClientKeys["Service"], now: () => number) => {
       last !== undefined &&
       last.authorization === authorization &&
       last.version === keys.version() &&
-      at - last.at < rejudged
+      at < last.until
     ) {
       return last.verdict
     }
     const verdict = keys.judge(keyOf(authorization))
-    if (verdict._tag === "Admitted") shown.set(connection, { authorization, verdict, version: keys.version(), at })
+    if (verdict._tag === "Admitted") {
+      const until = Math.min(at + rejudged, verdict.expiresAt ?? Infinity)
+      shown.set(connection, { authorization, verdict, version: keys.version(), until })
+    }
     return verdict
   }
 }
@@ -100,10 +105,9 @@ interface Memo {
   readonly authorization: string | undefined
   readonly verdict: Verdict
   readonly version: number
-  readonly at: number
+  readonly until: number
 }
 
-/** A key may end while its connection lives. */
 const rejudged = 1_000
 
 const bearer = /^bearer +(\S+) *$/i

@@ -3,7 +3,6 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { DateTime, Duration, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
-import { PrometheusMetrics } from "effect/observability"
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { local } from "../access/Client.ts"
@@ -22,6 +21,7 @@ import { driveRoutes } from "./driveRoutes.ts"
 import { errorResponse, responseFor } from "./Errors.ts"
 import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
+import * as Metrics from "./metricsRoute.ts"
 import { tokenRoutes } from "./tokenRoutes.ts"
 import { listed } from "./models.ts"
 import { performance } from "./Performance.ts"
@@ -138,13 +138,14 @@ export const layer = (options: ServerOptions) =>
 
 const routes = (options: ServerOptions, isOpen: () => boolean) =>
   Layer.mergeAll(
-    HttpApiBuilder.layer(Routed).pipe(
-      Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, traces, probes]),
-      Layer.provide(Access.layerWith(isOpen))
-    ),
+    Layer.mergeAll(
+      HttpApiBuilder.layer(Routed).pipe(
+        Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, traces, probes])
+      ),
+      Access.isLoopback(options.host) ? Metrics.onThisMachine : Metrics.onTheNetwork
+    ).pipe(Layer.provide(Access.layerWith(isOpen))),
     HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Api))),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
-    PrometheusMetrics.layerHttp(),
     HttpRouter.add("*", "/*", notFound),
     HttpRouter.middleware(
       (handler) => guarded(handler, { isOpen, maxBodyBytes: Math.min(largestBody, options.maxBodyBytes) }),

@@ -13,6 +13,7 @@ import { TokenPool } from "../pool/TokenPool.ts"
 import { Routed } from "./Api.ts"
 import { auditing } from "./audited.ts"
 import { errorResponse } from "./Errors.ts"
+import { BadRequest } from "./failures.ts"
 import { cookieOf, withCookie, withoutCookie } from "./sessionCookie.ts"
 
 export const loginRoutes = HttpApiBuilder.group(
@@ -21,13 +22,27 @@ export const loginRoutes = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const account = yield* ConsoleAccount
     const audit = yield* Audit
+    let wasCompared = true
+    /** Of the attempts that nobody compared, the first in a row: all of them would push everything else out of the log. */
+    const isNews = (isCompared: boolean) => {
+      const before = wasCompared
+      wasCompared = isCompared
+      return before || isCompared
+    }
     return handlers.handle("login", ({ payload, request }) =>
       Effect.gen(function* () {
         const address = Option.getOrElse(request.remoteAddress, () => "unknown")
         const entry = { actor: "console", address, action: "login", subject: "console" }
         const session = yield* account
           .login(payload.password, address)
-          .pipe(Effect.tapError(({ message }) => audit.record({ ...entry, result: "refused", detail: message })))
+          .pipe(
+            Effect.tapError(({ _tag, message }) =>
+              isNews(_tag === "LoginRefused")
+                ? audit.record({ ...entry, result: "refused", detail: message })
+                : Effect.void
+            )
+          )
+        wasCompared = true
         yield* audit.record({ ...entry, result: "done" })
         const response = HttpServerResponse.jsonUnsafe(encodeSession(sessionView(session)))
         return withCookie(response, session, request, yield* Clock.currentTimeMillis)
@@ -89,13 +104,27 @@ export const adminRoutes = HttpApiBuilder.group(
         )
       )
       .handle("keys", () => Effect.map(keys.list, (views) => ({ keys: views.map(keyView) })))
-      .handle("createKey", ({ payload }) => {
-        const { expires_at, ...rest } = payload
-        const made = audited("key.create", payload.name, keys.create({ ...rest, expiresAt: expires_at }))
-        return answering(Effect.map(made, ({ key, view }) => ({ key, ...keyView(view) })))
-      })
+      .handle("createKey", ({ payload }) =>
+        answering(
+          Effect.gen(function* () {
+            const { expires_at, ...rest } = payload
+            if (expires_at !== undefined && expires_at <= (yield* Clock.currentTimeMillis)) {
+              return yield* new BadRequest({ status: 400, param: "expires_at", reason: "expected a time to come" })
+            }
+            const making = keys.create({ ...rest, expiresAt: expires_at })
+            const { key, view } = yield* audited("key.create", payload.name, making)
+            return { key, ...keyView(view) }
+          })
+        )
+      )
       .handle("revokeKey", ({ params }) =>
-        answering(Effect.map(audited("key.revoke", params.id, keys.revoke(params.id)), keyView))
+        // Whoever shows the whole key means it too: what was shown must not be kept.
+        answering(
+          Effect.map(
+            audited("key.revoke", ({ id, name }) => `${name} (${id})`, keys.revoke(params.id)),
+            keyView
+          )
+        )
       )
       .handle("audit", ({ query }) =>
         answering(Effect.map(audit.recent(query.limit ?? 100), (entries) => ({ entries })))

@@ -1,4 +1,4 @@
-/** Keeps who changed what through HTTP, or tried to. */
+/** Keeps who changed what through HTTP, or tried to: a caller who leaves meanwhile does not keep it out of the log. */
 import { Effect } from "effect"
 import type { Audit, AuditEntry } from "../access/Audit.ts"
 import { Caller } from "../contract/Access.ts"
@@ -18,6 +18,7 @@ export const auditing =
         Effect.tap((changed) => record(typeof subject === "string" ? subject : subject(changed), { result: "done" })),
         Effect.tapError(({ message }) =>
           record(typeof subject === "string" ? subject : "", { result: "refused", detail: message })
-        )
+        ),
+        Effect.uninterruptible
       )
     })

@@ -28,7 +28,7 @@ export const guarded = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServ
           (cause) => broken(request, cause)
         )
       : Effect.succeed(responseFor(request.url, refusal))
-    return secured(request.url, response)
+    return secured(response)
   }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(guard.maxBodyBytes)))
 
 const refusalOf = (request: HttpServerRequest.HttpServerRequest, guard: Guard): WireFailure | undefined => {
@@ -37,8 +37,11 @@ const refusalOf = (request: HttpServerRequest.HttpServerRequest, guard: Guard): 
   if (isSafe(method)) return undefined
   if (isForeign(headers)) return new CrossSite({ reason: "origin" })
   if (Number(headers["content-length"] ?? 0) > guard.maxBodyBytes) return tooLarge
-  return hasBody(headers) && !ModelRequest.isJson(headers["content-type"]) ? ModelRequest.notJsonType : undefined
+  return hasBody(headers) && !json.test(headers["content-type"] ?? "") ? ModelRequest.notJsonType : undefined
 }
+
+/** The router reads no relative of it. */
+const json = /^application\/json\s*(;|$)/i
 
 const hasBody = (headers: HttpServerRequest.HttpServerRequest["headers"]) =>
   headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0

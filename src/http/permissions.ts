@@ -13,7 +13,9 @@ const rules: Readonly<Record<string, Rule>> = {
   traces: { roles: ["inference", "admin"], always: false },
   tokens: { roles: ["token", "admin"], always: true },
   drive: { roles: ["inference", "token", "admin"], always: true },
-  admin: { roles: ["admin"], always: true }
+  admin: { roles: ["admin"], always: true },
+  /** Off the loopback; on it everyone may. */
+  metrics: { roles: ["admin"], always: true }
 }
 
 /** What the contract does not name is for nobody but whoever runs the server. */

@@ -14,6 +14,10 @@ export const isForeign = (headers: Readonly<Record<string, string | undefined>>)
   return !URL.canParse(origin) || new URL(origin).host !== host
 }
 
+/** A page of another port of the same machine is of the same site: the session's cookie goes with whatever it asks. */
+export const isOfOtherPage = (headers: Readonly<Record<string, string | undefined>>): boolean =>
+  headers["sec-fetch-site"] === "same-site" || headers["sec-fetch-site"] === "cross-site"
+
 /** In constant time for texts of one length. */
 export const sameText = (a: string, b: string): boolean => {
   const [one, other] = [Buffer.from(a), Buffer.from(b)]

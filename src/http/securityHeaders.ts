@@ -13,17 +13,16 @@ const ofAll = {
 /** No page: nothing may be loaded, run or framed. */
 const noPage = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-export const secured = (url: string, response: HttpServerResponse.HttpServerResponse) =>
-  HttpServerResponse.setHeaders(response, {
-    ...ofAll,
-    "content-security-policy": policyOf(response),
-    ...(url.startsWith("/api/") && { "cache-control": "no-store" })
-  })
-
-const policyOf = (response: HttpServerResponse.HttpServerResponse): string => {
+/** What is no page is of this moment, and may be a secret: whatever its path looks like, which the router reads in many spellings. */
+export const secured = (response: HttpServerResponse.HttpServerResponse) => {
   const { body } = response
-  const isPage = response.headers["content-type"]?.startsWith("text/html") === true
-  return isPage && body._tag === "Uint8Array" ? pagePolicyOf(body.body) : noPage
+  const isPage = response.headers["content-type"]?.startsWith("text/html") === true && body._tag === "Uint8Array"
+  return HttpServerResponse.setHeaders(
+    response,
+    isPage
+      ? { ...ofAll, "content-security-policy": pagePolicyOf(body.body) }
+      : { ...ofAll, "content-security-policy": noPage, "cache-control": "no-store" }
+  )
 }
 
 /** One for each page there is. */

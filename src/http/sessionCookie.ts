@@ -10,14 +10,21 @@ export const cookieOf = (request: HttpServerRequest.HttpServerRequest): Redacted
   return value === undefined || value === "" ? undefined : Redacted.make(value)
 }
 
+const loopback = /^(localhost|127\.|\[::1\])/i
+
+/**
+ * A change says where its page is from. What only reads does not; but browsers send `Sec-Fetch-Site` only where nobody can
+ * listen, which is over TLS and to this machine itself.
+ */
+const isOverTls = ({ headers }: HttpServerRequest.HttpServerRequest): boolean => {
+  const { host = "", origin } = headers
+  if (origin !== undefined) return origin.startsWith("https:")
+  return headers["sec-fetch-site"] !== undefined && !loopback.test(host)
+}
+
 /** Unseen by scripts, unsent by other sites' pages; and over TLS only, where the page itself has come that way. */
 const options = (request: HttpServerRequest.HttpServerRequest) =>
-  ({
-    path: "/",
-    httpOnly: true,
-    sameSite: "strict",
-    secure: request.headers["origin"]?.startsWith("https:") === true
-  }) as const
+  ({ path: "/", httpOnly: true, sameSite: "strict", secure: isOverTls(request) }) as const
 
 /** Unless the answer says something of the cookie already. */
 export const withCookie = (

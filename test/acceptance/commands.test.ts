@@ -167,13 +167,17 @@ describe("the command line", () => {
       Effect.gen(function* () {
         const { env, url } = yield* stage
         const file = join(env.WEIRGATE_DATA, "config.json")
-        writeFileSync(file, JSON.stringify({ server: { apiKeys: [{ env: "KEY_A" }, { env: "KEY_B" }] } }))
+        writeFileSync(
+          file,
+          JSON.stringify({ server: { apiKeys: [{ env: "KEY_A" }, { env: "KEY_B" }, { env: "KEY_C", role: "admin" }] } })
+        )
         const server = yield* started(["serve"], {
           ...env,
           WEIRGATE_CONFIG: file,
           WEIRGATE_HOST: "0.0.0.0",
           KEY_A: "synthetic-key-a",
-          KEY_B: "synthetic-key-b"
+          KEY_B: "synthetic-key-b",
+          KEY_C: "synthetic-key-c"
         })
         yield* ready(server, `${url}/readyz`)
         const asked = (authorization?: string) =>
@@ -186,6 +190,20 @@ describe("the command line", () => {
         assert.strictEqual(yield* asked("Bearer "), 401)
         assert.strictEqual(yield* asked("Bearer synthetic-key-a"), 200)
         assert.strictEqual(yield* asked("bearer synthetic-key-b"), 200)
+        for (const [path, key, status] of [
+          ["metrics", undefined, 401],
+          ["METRICS/", undefined, 401],
+          ["metrics", "synthetic-key-a", 403],
+          ["metrics", "synthetic-key-c", 200],
+          ["healthz", undefined, 200]
+        ] as const) {
+          const { text, ...answer } = yield* get(
+            `${url}/${path}`,
+            key === undefined ? {} : { authorization: `Bearer ${key}` }
+          )
+          assert.strictEqual(answer.status, status, `${path} ${key}`)
+          assert.strictEqual(text.includes("weirgate_tokens{"), status === 200 && path === "metrics")
+        }
       }),
     60_000
   )

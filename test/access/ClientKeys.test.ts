@@ -315,6 +315,8 @@ describe("ClientKeys", () => {
       assert.strictEqual(admitted(keys, "synthetic-three").client.role, "token")
       const refused = yield* Effect.flip(keys.revoke("grace"))
       assert.deepStrictEqual(refused, new KeyUnknown({ key: "grace", isConfigured: true }))
+      const shown = yield* Effect.flip(keys.revoke("synthetic-three"))
+      assert.deepStrictEqual(shown, new KeyUnknown({ key: "configured:grace", isConfigured: true }))
     }).pipe(inMemory)
   )
 

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Clock, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { TestClock } from "effect/testing"
 import { type Client, nobody } from "../../src/access/Client.ts"
 import { ClientKeys, type ConfiguredKey } from "../../src/access/ClientKeys.ts"
 import { ConsoleAccount } from "../../src/access/ConsoleAccount.ts"
@@ -65,6 +66,23 @@ const served = Effect.fnUntraced(function* (configured: ReadonlyArray<Configured
 const holder = (name: string, rest: Partial<Client> = {}): ConfiguredKey => ({
   key: Redacted.make(`synthetic ${name}`.replace(" ", "-")),
   client: { ...nobody, name, ...rest }
+})
+
+describe("remembering a key", () => {
+  it.effect("ends with the key, also within the second", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const keys = yield* ClientKeys
+      const { key } = yield* keys.create({ name: "alice", role: "inference", expiresAt: 500 })
+      const judge = AccessLayer.remembering(keys, () => clock.currentTimeMillisUnsafe())
+      const [authorization, connection] = [`Bearer ${Redacted.value(key)}`, {}]
+      assert.strictEqual(judge(authorization, connection)._tag, "Admitted")
+      yield* TestClock.adjust("499 millis")
+      assert.strictEqual(judge(authorization, connection)._tag, "Admitted")
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(judge(authorization, connection), { _tag: "Refused", why: "expired" })
+    }).pipe(Effect.provide(ClientKeys.layerWith({ configured: () => [] }).pipe(Layer.provide(Store.layerMemory))))
+  )
 })
 
 describe("Access", () => {
@@ -142,6 +160,14 @@ describe("Access", () => {
         assert.strictEqual((yield* ask(route, { cookie, "x-csrf-token": "synthetic" }, "POST")).status, 403)
         assert.strictEqual((yield* ask(route, { cookie, ...csrf }, "POST")).status, 200)
         assert.strictEqual((yield* ask(route, { cookie: "weirgate_session=synthetic", ...csrf }, "POST")).status, 401)
+      }
+      for (const [site, status] of Object.entries({
+        "same-origin": 200,
+        none: 200,
+        "same-site": 403,
+        "cross-site": 403
+      })) {
+        assert.strictEqual((yield* ask("tokens", { cookie, "sec-fetch-site": site })).status, status, site)
       }
       yield* account.logout(session.secret)
       assert.strictEqual((yield* ask("admin", { cookie })).status, 401)
