@@ -24,6 +24,9 @@ export interface Client {
 /** The name of all callers of a server without keys. */
 export const local = "local"
 
+/** The name of whoever has logged in to the console. */
+export const consoleName = "console"
+
 /** Whoever calls a server that needs no key. */
 export const nobody: Client = {
   name: local,

@@ -66,6 +66,8 @@ export class ConsoleAccount extends Context.Service<
     setPassword(password: Redacted.Redacted): Effect.Effect<void, PasswordRefused | StoreUnavailable>
     /** Makes a password if there is none yet, and tells it then, and only then: of several processes, to one. */
     readonly ensure: Effect.Effect<Redacted.Redacted | undefined, StoreUnavailable>
+    /** Whether the password is still the one that `ensure` has made. */
+    readonly isMade: Effect.Effect<boolean, StoreUnavailable>
     readonly idleFor: Duration.Duration
   }
 >()("weirgate/access/ConsoleAccount") {
@@ -84,7 +86,7 @@ export interface ConsoleAccountOptions {
 
 const Account = Schema.Struct({
   password: Password.PasswordHash,
-  /** One more with each new password. */
+  /** One more with each new password; 0 of the one that was made. */
   generation: Schema.Int
 })
 const accounts: Collection<typeof Account.Type> = { name: "console-account", schema: Account }
@@ -203,7 +205,7 @@ const make = Effect.fnUntraced(
       const password = Redacted.make(yield* randomText(random, legible, madeLength))
       const hash = yield* hashed(password)
       const isMade = yield* store.modify(accounts, "console", (current) =>
-        current === undefined ? [true, { password: hash, generation: 1 }] : [false, current]
+        current === undefined ? [true, { password: hash, generation: 0 }] : [false, current]
       )
       return isMade ? password : undefined
     })
@@ -214,6 +216,7 @@ const make = Effect.fnUntraced(
       logout: sessions.end,
       setPassword,
       ensure,
+      isMade: Effect.map(generation, (current) => current === 0),
       idleFor: Duration.millis(Sessions.idleFor)
     })
   },

@@ -6,14 +6,15 @@ import { Settings } from "../config/Settings.ts"
 
 export const passwordFile = (dataFolder: string) => join(dataFolder, "console-password")
 
-/** Makes the password at the first start. Answers with the file that holds it, as long as it is there. */
+/** Makes the password at the first start. Answers with the file that holds it, as long as it is there and true. */
 export const told = Effect.gen(function* () {
   const { dataFolder } = yield* Settings
+  const account = yield* ConsoleAccount
   const fs = yield* FileSystem.FileSystem
   const file = passwordFile(dataFolder)
-  const made = yield* ConsoleAccount.use((account) => account.ensure)
+  const made = yield* account.ensure
+  if (made !== undefined || !(yield* account.isMade)) yield* fs.remove(file, { force: true })
   if (made !== undefined) {
-    yield* fs.remove(file, { force: true })
     yield* fs.writeFileString(file, `${Redacted.value(made)}\n`, { mode: 0o600, flag: "wx" })
   }
   return (yield* fs.exists(file)) ? file : undefined

@@ -1,14 +1,13 @@
 /** Runs the server until it is told to stop. */
 import { Effect, Layer } from "effect"
 import { Audit } from "../access/Audit.ts"
-import type { ConfiguredKey } from "../access/ClientKeys.ts"
 import { SettingInvalid, Settings, type WarpUpstream } from "../config/Settings.ts"
 import { isSandboxUrl } from "../config/baseUrl.ts"
 import { offering } from "../traffic/offering.ts"
 import type { Provider } from "../domain/Provider.ts"
 import * as Server from "../http/Server.ts"
 import { told as consolePassword } from "./consolePassword.ts"
-import { broker } from "./layers.ts"
+import { broker, configuredKeys } from "./layers.ts"
 import * as Reload from "./reload.ts"
 import { selfTest } from "./selfTest.ts"
 import { services } from "./services.ts"
@@ -79,9 +78,9 @@ const reloading = (taken: (settings: Settings["Service"]) => void) =>
 
 export const serve = Layer.unwrap(
   Effect.map(Settings, (settings) => {
-    let keys = keysOf(settings)
+    let keys = configuredKeys(settings.server)
     return announced.pipe(
-      Layer.provideMerge(reloading((next) => void (keys = keysOf(next)))),
+      Layer.provideMerge(reloading((next) => void (keys = configuredKeys(next.server)))),
       Layer.provideMerge(Server.layer(settings.server)),
       // Whoever finds the server ready finds it.
       Layer.provideMerge(Layer.effectDiscard(consolePassword)),
@@ -89,10 +88,3 @@ export const serve = Layer.unwrap(
     )
   })
 ).pipe(Layer.provideMerge(broker))
-
-/** The nth of the clients holds the nth key. */
-const keysOf = ({ server: { apiKeys, clients } }: Settings["Service"]): ReadonlyArray<ConfiguredKey> =>
-  clients.flatMap((client, i) => {
-    const key = apiKeys[i]
-    return key === undefined ? [] : [{ key, client }]
-  })

@@ -22,6 +22,7 @@ export class Settings extends Context.Service<
       readonly port: number
       readonly maxBodyBytes: number
       readonly maxConnections: number
+      readonly trustedProxies: ReadonlyArray<string>
       /** How long requests under way may go on after SIGTERM. */
       readonly drain: Duration.Duration
     }
@@ -109,6 +110,7 @@ const settle = Effect.fnUntraced(function* (file: SettingsFile, filename: string
       port: (yield* variable("WEIRGATE_PORT", portNumber)) ?? server?.port ?? 28_889,
       maxBodyBytes: server?.maxBodyBytes ?? 10 * 1024 * 1024,
       maxConnections: server?.maxConnections ?? 10_000,
+      trustedProxies: server?.trustedProxies ?? [],
       drain: server?.drain ?? Duration.seconds(20)
     },
     dataFolder: (yield* variable("WEIRGATE_DATA", Config.String)) ?? ".weirgate",

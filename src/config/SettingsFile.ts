@@ -173,6 +173,14 @@ export const SettingsFile = Schema.Struct({
         "Whoever calls must show one of these; without any, the server stays on the loopback."
       ),
       maxBodyBytes: field(count, "The largest request it reads. Default: 10 MiB."),
+      trustedProxies: field(
+        Schema.Array(
+          Schema.String.check(
+            Schema.isPattern(/^[0-9a-f.:]{2,45}$/iu, { expected: "an IP address, such as 127.0.0.1" })
+          )
+        ),
+        "Proxies whose X-Forwarded-For tells where a request comes from: for the audit log and for slowing wrong passwords."
+      ),
       maxConnections: field(count, "Connections at once; more are closed as they come. Default: 10000."),
       drain: positive("How long requests under way may go on after SIGTERM. Default: 20 seconds.")
     })

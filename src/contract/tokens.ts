@@ -2,16 +2,10 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { TokenKind } from "../domain/Token.ts"
+import { RedactedTokenSecret as Secret } from "../domain/tokenSecret.ts"
 import { Access } from "./Access.ts"
 import { answered, managerFailures as error } from "./wire.ts"
 
-/** Short enough for a header, and of what a header can carry. */
-export const TokenSecret = Schema.String.check(
-  Schema.isPattern(/^[\x21-\x7e]{1,8192}$/u, {
-    expected: "1 to 8192 printable ASCII characters without spaces"
-  })
-)
-const Secret = Schema.RedactedFromValue(TokenSecret)
 const Name = Schema.String.check(
   Schema.isPattern(/^\S(?:[^\p{Cc}]{0,98}\S)?$/u, {
     expected: "1 to 100 characters, without control characters and without spaces at its ends"

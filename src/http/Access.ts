@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { ClientKeys, type Verdict } from "../access/ClientKeys.ts"
 import { ConsoleAccount, type Session } from "../access/ConsoleAccount.ts"
-import { type Client, nobody } from "../access/Client.ts"
+import { type Client, consoleName, nobody } from "../access/Client.ts"
 import { Access, Caller } from "../contract/Access.ts"
 import { responseFor } from "./Errors.ts"
 import { CrossSite, Forbidden, KeyRateLimited, Unauthorized } from "./failures.ts"
@@ -76,7 +76,7 @@ const showsCsrf = ({ headers }: HttpServerRequest.HttpServerRequest, { csrf }: S
   sameText(headers["x-csrf-token"] ?? "", Redacted.value(csrf))
 
 /** Whoever has logged in. */
-const console: Client = { ...nobody, name: "console", role: "admin" }
+const console: Client = { ...nobody, name: consoleName, role: "admin" }
 
 /** The same for the requests of one connection, which mostly show the same key: it is judged once a second, and when it ends. */
 export const remembering = (keys: ClientKeys["Service"], now: () => number) => {

@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly maxBodyBytes: number
   /** Connections at once; more are closed as they come. */
   readonly maxConnections: number
+  /** Their word is taken for where a request comes from. */
+  readonly trustedProxies: ReadonlyArray<string>
   /** How long requests under way may go on once the server is told to stop. */
   readonly drain: Duration.Duration
 }
@@ -136,8 +138,13 @@ export const layer = (options: ServerOptions) =>
     })
   )
 
-const routes = (options: ServerOptions, isOpen: () => boolean) =>
-  Layer.mergeAll(
+const routes = (options: ServerOptions, isOpen: () => boolean) => {
+  const guard = {
+    isOpen,
+    maxBodyBytes: Math.min(largestBody, options.maxBodyBytes),
+    trustedProxies: new Set(options.trustedProxies)
+  }
+  return Layer.mergeAll(
     Layer.mergeAll(
       HttpApiBuilder.layer(Routed).pipe(
         Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, traces, probes])
@@ -147,11 +154,9 @@ const routes = (options: ServerOptions, isOpen: () => boolean) =>
     HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Api))),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     HttpRouter.add("*", "/*", notFound),
-    HttpRouter.middleware(
-      (handler) => guarded(handler, { isOpen, maxBodyBytes: Math.min(largestBody, options.maxBodyBytes) }),
-      { global: true }
-    )
+    HttpRouter.middleware((handler) => guarded(handler, guard), { global: true })
   )
+}
 
 const models = HttpApiBuilder.group(
   Routed,

@@ -1,10 +1,11 @@
 /** What whoever runs the server may see and change, over HTTP: each change leaves an entry in the audit log. */
 import { Clock, Effect, Option, Schema } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Audit } from "../access/Audit.ts"
 import { ClientKeys, type KeyView } from "../access/ClientKeys.ts"
 import { ConsoleAccount, type Session } from "../access/ConsoleAccount.ts"
+import { consoleName } from "../access/Client.ts"
 import { Caller } from "../contract/Access.ts"
 import { type KeyView as WireKey, SessionView } from "../contract/admin.ts"
 import { TokenId } from "../domain/Token.ts"
@@ -31,7 +32,7 @@ export const loginRoutes = HttpApiBuilder.group(
     }
     return handlers.handle("login", ({ payload, request }) =>
       Effect.gen(function* () {
-        const address = Option.getOrElse(request.remoteAddress, () => "unknown")
+        const address = addressOf(request)
         const entry = { actor: "console", address, action: "login", subject: "console" }
         const session = yield* account
           .login(payload.password, address)
@@ -73,7 +74,8 @@ export const adminRoutes = HttpApiBuilder.group(
         answering(
           Effect.gen(function* () {
             const { name } = yield* Caller
-            const cookie = cookieOf(request)
+            // One who shows a key may have a cookie as well.
+            const cookie = name === consoleName ? cookieOf(request) : undefined
             const found = cookie && (yield* account.session(cookie))
             return found === undefined
               ? { actor: name, csrf: null, idle_until: null, until: null }
@@ -93,11 +95,13 @@ export const adminRoutes = HttpApiBuilder.group(
       .handle("password", ({ payload, request }) =>
         answering(
           Effect.gen(function* () {
-            const address = Option.getOrElse(request.remoteAddress, () => "unknown")
-            const change = Effect.andThen(
-              account.login(payload.current, address),
-              account.setPassword(payload.password)
-            )
+            const change = Effect.gen(function* () {
+              // Whoever has the session need not know the password: it is asked for once more.
+              const { secret } = yield* account.login(payload.current, addressOf(request))
+              yield* account
+                .setPassword(payload.password)
+                .pipe(Effect.onError(() => Effect.ignore(account.logout(secret))))
+            })
             yield* audited("password.change", "console", change)
             return withoutCookie(HttpServerResponse.jsonUnsafe(done), request)
           })
@@ -149,13 +153,16 @@ export const adminRoutes = HttpApiBuilder.group(
 
 const done = { done: true } as const
 
+const addressOf = (request: HttpServerRequest.HttpServerRequest) =>
+  Option.getOrElse(request.remoteAddress, () => "unknown")
+
 const encodeSession = Schema.encodeSync(SessionView)
 
 const answering = <A, E extends Parameters<typeof errorResponse>[0], R>(effect: Effect.Effect<A, E, R>) =>
   effect.pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
 
 const sessionView = ({ csrf, idleUntil, until }: Session): typeof SessionView.Type => ({
-  actor: "console",
+  actor: consoleName,
   csrf,
   idle_until: idleUntil,
   until

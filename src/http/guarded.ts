@@ -1,11 +1,12 @@
 /** What holds for every route: who may reach it at all, what an answer must say to a browser, and that nothing breaks unseen. */
-import { ByteSize, Cause, Effect } from "effect"
+import { ByteSize, Cause, Effect, Option } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import { firstIssue } from "../domain/firstIssue.ts"
 import { isLocalHost } from "./Access.ts"
 import { defectResponseFor, responseFor, type WireFailure } from "./Errors.ts"
 import { BadRequest, CrossSite, ForeignHost, NotFound } from "./failures.ts"
+import { originOf } from "./forwarded.ts"
 import * as ModelRequest from "./modelRequest.ts"
 import { tooLarge } from "./requestBody.ts"
 import { isForeign, isSafe } from "./sameSite.ts"
@@ -15,6 +16,8 @@ export interface Guard {
   /** Whether everyone on this machine may call, so that no other host is answered to. */
   readonly isOpen: () => boolean
   readonly maxBodyBytes: number
+  /** Proxies whose word is taken for where a request comes from. */
+  readonly trustedProxies: ReadonlySet<string>
 }
 
 export const guarded = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, guard: Guard) =>
@@ -23,13 +26,20 @@ export const guarded = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServ
     const refusal = refusalOf(request, guard)
     const response = yield* refusal === undefined
       ? Effect.catchCauseIf(
-          handler,
+          Effect.provideService(handler, HttpServerRequest.HttpServerRequest, placed(request, guard)),
           (cause) => !Cause.hasInterruptsOnly(cause),
           (cause) => broken(request, cause)
         )
       : Effect.succeed(responseFor(request.url, refusal))
     return secured(response)
   }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(guard.maxBodyBytes)))
+
+const placed = (request: HttpServerRequest.HttpServerRequest, { trustedProxies }: Guard) => {
+  const origin = Option.map(request.remoteAddress, (peer) =>
+    originOf(peer, request.headers["x-forwarded-for"], trustedProxies)
+  )
+  return request.modify({ remoteAddress: origin })
+}
 
 const refusalOf = (request: HttpServerRequest.HttpServerRequest, guard: Guard): WireFailure | undefined => {
   const { headers, method } = request

@@ -7,7 +7,7 @@ import { DateTime, Option, Redacted, Schema } from "effect"
 import { TokenKind } from "../domain/Token.ts"
 import { parse as parseJson, type Placed, placesIn } from "./placedJson.ts"
 import type { NewManagedToken } from "./TokenManager.ts"
-import { TokenSecret } from "./tokenSecret.ts"
+import { TokenSecret } from "../domain/tokenSecret.ts"
 
 /** Where a row begins, from 1. */
 export interface Place {
