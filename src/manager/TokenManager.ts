@@ -93,8 +93,8 @@ export class TokenManager extends Context.Service<
     /**
      * Lends a token to a program outside until it is reported, `leaseFor` is over or the layer closes; whatever was not
      * reported then is given back without a word. Waits only while an access secret is renewed. Interruption gives it back.
-     * At most 10,000 leases are held open in a process: beyond, the token of the oldest is given back before its time, and
-     * its report counts all the same.
+     * At most 10,000 leases are held open in a process: beyond, the oldest of whoever has most is given back before its time,
+     * and its report counts all the same.
      */
     get(request: {
       readonly provider: string

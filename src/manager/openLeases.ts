@@ -9,7 +9,10 @@ export interface Entry {
 }
 
 export interface OpenLeases<A extends Entry> {
-  /** Answers with the oldest, closed to make room, when there are too many. */
+  /**
+   * When there are too many, one is closed to make room, and is the answer: the oldest of whoever has most, so that a caller who
+   * never reports crowds out itself.
+   */
   open(lease: A): A | undefined
   /** Undefined when it is not open. */
   close(id: string): A | undefined
@@ -29,6 +32,11 @@ export const make = <A extends Entry>(capacity: number): OpenLeases<A> => {
   const ofCaller = new Map<string, Map<string, A>>()
 
   const oldest = (): A | undefined => leases.values().next().value
+  const oldestOfMost = (): A | undefined => {
+    let most: Map<string, A> | undefined
+    for (const own of ofCaller.values()) if (most === undefined || own.size > most.size) most = own
+    return most?.values().next().value
+  }
   const close = (id: string) => {
     const lease = leases.get(id)
     if (lease === undefined) return undefined
@@ -45,7 +53,7 @@ export const make = <A extends Entry>(capacity: number): OpenLeases<A> => {
       const own = ofCaller.get(lease.caller)
       if (own === undefined) ofCaller.set(lease.caller, new Map([[lease.id, lease]]))
       else own.set(lease.id, lease)
-      const first = leases.size > capacity ? oldest() : undefined
+      const first = leases.size > capacity ? oldestOfMost() : undefined
       return first && close(first.id)
     },
     close,

@@ -29,8 +29,14 @@ describe("open leases", () => {
               digest: `${step.digest}`
             }
             const all = [...model, lease]
-            assert.strictEqual(open.open(lease), all.length > 5 ? all[0] : undefined)
-            model = all.slice(-5)
+            const crowdedOut = open.open(lease)
+            assert.strictEqual(crowdedOut !== undefined, all.length > 5)
+            if (crowdedOut !== undefined) {
+              const of = (caller: string) => all.filter((other) => other.caller === caller)
+              assert.strictEqual(crowdedOut, of(crowdedOut.caller)[0])
+              for (const { caller } of all) assert.isAtMost(of(caller).length, of(crowdedOut.caller).length)
+            }
+            model = all.filter((other) => other !== crowdedOut)
           } else if (step._tag === "Close") {
             const lease = model.find(({ id }) => id === `${step.nth}`)
             assert.strictEqual(open.close(`${step.nth}`), lease)
