@@ -1,5 +1,5 @@
 /** The one table from what went wrong to what the client is told: status, OpenAI's `type` and `code`, `Retry-After`. */
-import { Duration } from "effect"
+import { Duration, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { KeyNameRefused, KeyUnknown } from "../access/ClientKeys.ts"
 import type { LoginRefused, LoginThrottled, PasswordRefused } from "../access/ConsoleAccount.ts"
@@ -89,6 +89,14 @@ export const errorResponse = (failure: WireFailure) => respond(wireOf(failure))
 export const managerResponse = (failure: WireFailure) => respondToManager(wireOf(failure))
 
 const isManagers = /^\/api\/(token|folders|files|download)(\/|\?|$)/
+
+/** The answer, or what went wrong. */
+export const answering = <A, E extends WireFailure, R>(answer: Effect.Effect<A, E, R>) =>
+  answer.pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
+
+/** The same in D4's frame. */
+export const answeringManager = <A, E extends WireFailure, R>(answer: Effect.Effect<A, E, R>) =>
+  answer.pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
 
 /** In the frame that the callers of that path know. */
 export const responseFor = (url: string, failure: WireFailure) =>

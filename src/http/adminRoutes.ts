@@ -13,7 +13,7 @@ import { HealthChecks } from "../health/HealthChecks.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Routed } from "./Api.ts"
 import { auditing } from "./audited.ts"
-import { errorResponse } from "./Errors.ts"
+import { answering } from "./Errors.ts"
 import { BadRequest } from "./failures.ts"
 import { cookieOf, withCookie, withoutCookie } from "./sessionCookie.ts"
 
@@ -47,7 +47,7 @@ export const loginRoutes = HttpApiBuilder.group(
         yield* audit.record({ ...entry, result: "done" })
         const response = HttpServerResponse.jsonUnsafe(encodeSession(sessionView(session)))
         return withCookie(response, session, request, yield* Clock.currentTimeMillis)
-      }).pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
+      }).pipe(answering)
     )
   })
 )
@@ -157,9 +157,6 @@ const addressOf = (request: HttpServerRequest.HttpServerRequest) =>
   Option.getOrElse(request.remoteAddress, () => "unknown")
 
 const encodeSession = Schema.encodeSync(SessionView)
-
-const answering = <A, E extends Parameters<typeof errorResponse>[0], R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
 
 const sessionView = ({ csrf, idleUntil, until }: Session): typeof SessionView.Type => ({
   actor: consoleName,

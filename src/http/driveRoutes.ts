@@ -5,7 +5,7 @@ import type { DriveFile } from "../contract/drive.ts"
 import { Drive, type Listing } from "../drive/Drive.ts"
 import type { WopanEntry } from "../upstream/WopanClient.ts"
 import { Routed } from "./Api.ts"
-import { managerResponse } from "./Errors.ts"
+import { answeringManager } from "./Errors.ts"
 
 export const driveRoutes = HttpApiBuilder.group(
   Routed,
@@ -21,7 +21,7 @@ export const driveRoutes = HttpApiBuilder.group(
           const listing = yield* list(query)
           const names = listing.entries.filter(({ type }) => type === "folder").map(({ name }) => name)
           return { ...answered, data: names, count: names.length, ...provenanceOf(listing), timestamp: yield* now }
-        }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
+        }).pipe(answeringManager)
       )
       .handle("files", ({ query }) =>
         Effect.gen(function* () {
@@ -33,12 +33,12 @@ export const driveRoutes = HttpApiBuilder.group(
             files: listing.entries.map(fileOf)
           }
           return { ...answered, data, timestamp: yield* now }
-        }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
+        }).pipe(answeringManager)
       )
       .handle("download", ({ query }) =>
         drive.download({ path: withoutSlashes(query.url), account: query.account }).pipe(
           Effect.map(({ account, url }) => ({ ...answered, url, account })),
-          Effect.catch((failure) => Effect.succeed(managerResponse(failure)))
+          answeringManager
         )
       )
   })

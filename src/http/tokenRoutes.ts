@@ -8,7 +8,7 @@ import { type ManagedToken, type ReportedOutcome, TokenManager } from "../manage
 import { wopanProvider } from "../upstream/WopanClient.ts"
 import { Routed } from "./Api.ts"
 import { auditing } from "./audited.ts"
-import { managerResponse } from "./Errors.ts"
+import { answeringManager } from "./Errors.ts"
 import { BadRequest, NothingToLend } from "./failures.ts"
 
 /** D4's tokens are those of the drive. */
@@ -44,7 +44,7 @@ export const tokenRoutes = HttpApiBuilder.group(
           Effect.catchTag("NoTokenUsable", ({ message, retryAfter }) =>
             Effect.fail(new NothingToLend({ reason: message, ...(retryAfter && { retryAfter }) }))
           ),
-          Effect.catch((failure) => Effect.succeed(managerResponse(failure)))
+          answeringManager
         )
       )
       .handle("add", ({ payload }) =>
@@ -60,7 +60,7 @@ export const tokenRoutes = HttpApiBuilder.group(
           })
           const added = yield* audited("token.add", (added) => added.name, adding)
           return done(`${added.name} was added`, named(added))
-        }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
+        }).pipe(answeringManager)
       )
       .handle("remove", ({ payload }) =>
         Effect.gen(function* () {
@@ -72,7 +72,7 @@ export const tokenRoutes = HttpApiBuilder.group(
           const removing = manager.remove({ provider, token, id, name })
           const removed = yield* audited("token.remove", (removed) => removed.name, removing)
           return done(`${removed.name} was removed`, named(removed))
-        }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
+        }).pipe(answeringManager)
       )
       .handle("report", ({ payload }) =>
         Effect.gen(function* () {
@@ -93,12 +93,12 @@ export const tokenRoutes = HttpApiBuilder.group(
             retryAfterMs: retry_after && Duration.toMillis(Duration.seconds(retry_after))
           })
           return done("the report was taken", { ...named(reported), state: reported.state })
-        }).pipe(Effect.catch((failure) => Effect.succeed(managerResponse(failure))))
+        }).pipe(answeringManager)
       )
       .handle("stats", ({ query }) =>
         manager.list(query.provider ?? defaultProvider).pipe(
           Effect.map((tokens) => ({ code: 200 as const, success: true as const, data: statisticsOf(tokens) })),
-          Effect.catch((failure) => Effect.succeed(managerResponse(failure)))
+          answeringManager
         )
       )
   })
