@@ -12,11 +12,11 @@ const Password = Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength
 
 export const SessionView = Schema.Struct({
   actor: Schema.String,
-  /** To be sent back as `x-csrf-token` with each change; null for a key, which needs none. */
-  csrf: Schema.NullOr(Schema.RedactedFromValue(Schema.String)),
+  /** To be sent back as `x-csrf-token` with each change. */
+  csrf: Schema.RedactedFromValue(Schema.String),
   /** When it ends if nothing is asked meanwhile, and in any case. */
-  idle_until: Schema.NullOr(Instant),
-  until: Schema.NullOr(Instant)
+  idle_until: Instant,
+  until: Instant
 }).annotate({ identifier: "Session" })
 
 export const AuditEntry = Schema.Struct({
@@ -77,20 +77,23 @@ const id = Schema.Struct({ id: Schema.String.check(Schema.isMaxLength(200)) })
 const Done = Schema.Struct({ done: Schema.Literal(true) })
 
 /** Without a session or a key: this is where one comes from. */
-export class Login extends HttpApiGroup.make("login").add(
-  HttpApiEndpoint.post("login", "/api/admin/login", {
-    payload: Schema.Struct({ password: Password }),
-    success: SessionView,
-    error
-  }).annotate(OpenApi.Summary, "Begins a session of the console, told in a cookie")
-) {}
+export class Login extends HttpApiGroup.make("login")
+  .add(
+    HttpApiEndpoint.post("login", "/api/admin/login", {
+      payload: Schema.Struct({ password: Password }),
+      success: SessionView,
+      error
+    }).annotate(OpenApi.Summary, "Begins a session of the console, told in a cookie")
+  )
+  .add(
+    HttpApiEndpoint.get("session", "/api/admin/session", { success: Schema.NullOr(SessionView), error }).annotate(
+      OpenApi.Summary,
+      "The session of the cookie; null without one"
+    )
+  ) {}
 
 export class Admin extends HttpApiGroup.make("admin")
   .add(
-    HttpApiEndpoint.get("session", "/api/admin/session", { success: SessionView, error }).annotate(
-      OpenApi.Summary,
-      "Who asks"
-    ),
     HttpApiEndpoint.post("logout", "/api/admin/logout", { success: Done, error }).annotate(
       OpenApi.Summary,
       "Ends the session"

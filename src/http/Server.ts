@@ -1,7 +1,7 @@
 /** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { DateTime, Duration, Effect, Layer, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
@@ -16,9 +16,10 @@ import { Traces } from "../traffic/Traces.ts"
 import * as Access from "./Access.ts"
 import { adminRoutes, loginRoutes } from "./adminRoutes.ts"
 import { Api, Routed } from "./Api.ts"
+import { consoleFiles } from "./consoleFiles.ts"
 import { Drain } from "./Drain.ts"
 import { driveRoutes } from "./driveRoutes.ts"
-import { errorResponse, responseFor } from "./Errors.ts"
+import { errorResponse } from "./Errors.ts"
 import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
 import * as Metrics from "./metricsRoute.ts"
@@ -153,7 +154,7 @@ const routes = (options: ServerOptions, isOpen: () => boolean) => {
     ).pipe(Layer.provide(Access.layerWith(isOpen))),
     HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Api))),
     HttpApiSwagger.layer(Api, { path: "/docs" }),
-    HttpRouter.add("*", "/*", notFound),
+    consoleFiles,
     HttpRouter.middleware((handler) => guarded(handler, guard), { global: true })
   )
 }
@@ -223,10 +224,6 @@ const probes = HttpApiBuilder.group(
 )
 
 const anything = { name: "probe", schema: Schema.Json }
-
-const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
-  responseFor(url, nothingAt(method, url))
-)
 
 /** Where it really listens: the port may have been left to the system. */
 export const address = HttpServer.addressFormattedWith(Effect.succeed)

@@ -6,7 +6,6 @@ import { Audit } from "../access/Audit.ts"
 import { ClientKeys, type KeyView } from "../access/ClientKeys.ts"
 import { ConsoleAccount, type Session } from "../access/ConsoleAccount.ts"
 import { consoleName } from "../access/Client.ts"
-import { Caller } from "../contract/Access.ts"
 import { type KeyView as WireKey, SessionView } from "../contract/admin.ts"
 import { TokenId } from "../domain/Token.ts"
 import { HealthChecks } from "../health/HealthChecks.ts"
@@ -15,6 +14,7 @@ import { Routed } from "./Api.ts"
 import { auditing } from "./audited.ts"
 import { answering } from "./Errors.ts"
 import { BadRequest } from "./failures.ts"
+import { isOfOtherPage } from "./sameSite.ts"
 import { cookieOf, withCookie, withoutCookie } from "./sessionCookie.ts"
 
 export const loginRoutes = HttpApiBuilder.group(
@@ -30,25 +30,27 @@ export const loginRoutes = HttpApiBuilder.group(
       wasCompared = isCompared
       return before || isCompared
     }
-    return handlers.handle("login", ({ payload, request }) =>
-      Effect.gen(function* () {
-        const address = addressOf(request)
-        const entry = { actor: "console", address, action: "login", subject: "console" }
-        const session = yield* account
-          .login(payload.password, address)
-          .pipe(
-            Effect.tapError(({ _tag, message }) =>
-              isNews(_tag === "LoginRefused")
-                ? audit.record({ ...entry, result: "refused", detail: message })
-                : Effect.void
+    return handlers
+      .handle("session", ({ request }) => answering(shownSession(account, request)))
+      .handle("login", ({ payload, request }) =>
+        Effect.gen(function* () {
+          const address = addressOf(request)
+          const entry = { actor: "console", address, action: "login", subject: "console" }
+          const session = yield* account
+            .login(payload.password, address)
+            .pipe(
+              Effect.tapError(({ _tag, message }) =>
+                isNews(_tag === "LoginRefused")
+                  ? audit.record({ ...entry, result: "refused", detail: message })
+                  : Effect.void
+              )
             )
-          )
-        wasCompared = true
-        yield* audit.record({ ...entry, result: "done" })
-        const response = HttpServerResponse.jsonUnsafe(encodeSession(sessionView(session)))
-        return withCookie(response, session, request, yield* Clock.currentTimeMillis)
-      }).pipe(answering)
-    )
+          wasCompared = true
+          yield* audit.record({ ...entry, result: "done" })
+          const response = HttpServerResponse.jsonUnsafe(encodeSession(sessionView(session)))
+          return withCookie(response, session, request, yield* Clock.currentTimeMillis)
+        }).pipe(answering)
+      )
   })
 )
 
@@ -70,19 +72,6 @@ export const adminRoutes = HttpApiBuilder.group(
     }
 
     return handlers
-      .handle("session", ({ request }) =>
-        answering(
-          Effect.gen(function* () {
-            const { name } = yield* Caller
-            // One who shows a key may have a cookie as well.
-            const cookie = name === consoleName ? cookieOf(request) : undefined
-            const found = cookie && (yield* account.session(cookie))
-            return found === undefined
-              ? { actor: name, csrf: null, idle_until: null, until: null }
-              : sessionView(found.session)
-          })
-        )
-      )
       .handle("logout", ({ request }) =>
         answering(
           Effect.gen(function* () {
@@ -155,6 +144,20 @@ const done = { done: true } as const
 
 const addressOf = (request: HttpServerRequest.HttpServerRequest) =>
   Option.getOrElse(request.remoteAddress, () => "unknown")
+
+/** A page of another site is told of none, and a new secret goes into the cookie. */
+const shownSession = Effect.fnUntraced(function* (
+  account: ConsoleAccount["Service"],
+  request: HttpServerRequest.HttpServerRequest
+) {
+  const cookie = isOfOtherPage(request.headers) ? undefined : cookieOf(request)
+  const found = cookie && (yield* account.session(cookie))
+  if (found === undefined) return null
+  const view = sessionView(found.session)
+  if (!found.rotated) return view
+  const response = HttpServerResponse.jsonUnsafe(encodeSession(view))
+  return withCookie(response, found.session, request, yield* Clock.currentTimeMillis)
+})
 
 const encodeSession = Schema.encodeSync(SessionView)
 

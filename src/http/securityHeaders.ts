@@ -13,7 +13,10 @@ const ofAll = {
 /** No page: nothing may be loaded, run or framed. */
 const noPage = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-/** What is no page is of this moment, and may be a secret: whatever its path looks like, which the router reads in many spellings. */
+/**
+ * What is no page is of this moment, and may be a secret, unless it says otherwise: whatever its path looks like, which the router
+ * reads in many spellings.
+ */
 export const secured = (response: HttpServerResponse.HttpServerResponse) => {
   const { body } = response
   const isPage = response.headers["content-type"]?.startsWith("text/html") === true && body._tag === "Uint8Array"
@@ -21,7 +24,7 @@ export const secured = (response: HttpServerResponse.HttpServerResponse) => {
     response,
     isPage
       ? { ...ofAll, "content-security-policy": pagePolicyOf(body.body) }
-      : { ...ofAll, "content-security-policy": noPage, "cache-control": "no-store" }
+      : { "cache-control": "no-store", ...response.headers, ...ofAll, "content-security-policy": noPage }
   )
 }
 

@@ -1,0 +1,47 @@
+/** Asks for the console's password. */
+import { useState } from "preact/hooks"
+import { logIn } from "../server.ts"
+import { useSending } from "../useSending.ts"
+
+export const Login = ({ onDone }: { readonly onDone: () => void }) => {
+  const [password, setPassword] = useState("")
+  const { isBusy, send, trouble } = useSending()
+  const submitted = (event: SubmitEvent) => {
+    event.preventDefault()
+    void send(async () => {
+      await logIn(password)
+      onDone()
+    })
+  }
+  return (
+    <main class="login">
+      <form onSubmit={submitted}>
+        <h1>Weirgate</h1>
+        <label>
+          Password
+          <input
+            type="password"
+            autocomplete="current-password"
+            required
+            value={password}
+            onInput={({ currentTarget }) => setPassword(currentTarget.value)}
+            aria-describedby="login-help"
+            aria-invalid={trouble !== undefined}
+          />
+        </label>
+        <p id="login-help" class="faint">
+          The first one is in the file <code>console-password</code> of the data folder;{" "}
+          <code>weirgate admin password</code> sets another.
+        </p>
+        {trouble !== undefined && (
+          <p class="trouble" role="alert">
+            {trouble}
+          </p>
+        )}
+        <button type="submit" disabled={isBusy}>
+          Log in
+        </button>
+      </form>
+    </main>
+  )
+}
