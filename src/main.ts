@@ -8,6 +8,7 @@ import { Acquisition } from "./acquisition/Acquisition.ts"
 import { batch } from "./cli/commands/batch.ts"
 import { config } from "./cli/commands/config.ts"
 import { admin, key } from "./cli/commands/key.ts"
+import { provider } from "./cli/commands/provider.ts"
 import { quiet } from "./cli/commands/quiet.ts"
 import { token } from "./cli/commands/token.ts"
 import { replay, simulate } from "./cli/commands/virtual.ts"
@@ -48,6 +49,7 @@ const commands = Command.make("weirgate").pipe(
         )
     ).pipe(Command.withDescription("Ask for a token through the same seven steps as everyone")),
     token,
+    provider,
     key,
     admin,
     config,

@@ -40,6 +40,8 @@ const Report = Schema.Struct({
         last_minute: Schema.Int,
         waiting: Schema.Int,
         held_until: Schema.NullOr(Schema.Finite),
+        /** Of a server that can be told to pause one. */
+        paused: Schema.optionalKey(Schema.Boolean),
         targets: Schema.Array(
           Schema.Struct({
             model: Schema.String,
@@ -54,8 +56,9 @@ const Report = Schema.Struct({
 })
 
 const standingsOf = ({ traffic }: typeof Report.Type): ReadonlyArray<ProviderStanding> =>
-  traffic.providers.map(({ held_until, in_use, last_minute, targets, ...rest }) => ({
+  traffic.providers.map(({ held_until, in_use, last_minute, paused = false, targets, ...rest }) => ({
     ...rest,
+    paused,
     inUse: in_use,
     lastMinute: last_minute,
     heldUntil: held_until ?? undefined,

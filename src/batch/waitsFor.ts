@@ -21,12 +21,13 @@ export const waitsFor = (standings: ReadonlyArray<ProviderStanding>, now: number
   }
   const phrases = [...namesOf].map(([what, names]) => `${names.join(", ")}: ${names.length > 1 ? plural(what) : what}`)
   return standings.length > 0 && !standings.some((standing) => isInOrder(standing, now))
-    ? ["every provider is out of order, and asked again as soon as one returns", ...phrases]
+    ? [`every provider is ${whatOf(standings)}, and asked again as soon as one returns`, ...phrases]
     : phrases
 }
 
 const hindranceOf = (standing: ProviderStanding, now: number): string | undefined => {
-  const { allowed, heldUntil, inUse, lastMinute, targets, waiting } = standing
+  const { allowed, heldUntil, inUse, lastMinute, paused, targets, waiting } = standing
+  if (paused) return "paused"
   if (heldUntil !== undefined && heldUntil > now) return `no key can be used for ${lengthOf(heldUntil - now)}`
   if (!isInOrder(standing, now)) {
     const until = targets.reduce<number | undefined>(
@@ -44,6 +45,9 @@ const hindranceOf = (standing: ProviderStanding, now: number): string | undefine
     ? `${inUse} of ${allowed.concurrency} at work`
     : undefined
 }
+
+const whatOf = (standings: ReadonlyArray<ProviderStanding>) =>
+  standings.some(({ paused }) => paused) ? "paused or out of order" : "out of order"
 
 const outOfOrder = ({ targets }: ProviderStanding) => targets.filter(({ circuit }) => circuit === "open")
 

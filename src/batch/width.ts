@@ -15,7 +15,8 @@ export const inUse = (standings: ReadonlyArray<ProviderStanding>): number =>
   standings.reduce((sum, standing) => sum + standing.inUse, 0)
 
 /** More than a probe is sent to it now. */
-export const isInOrder = ({ heldUntil, targets }: ProviderStanding, now: number): boolean =>
+export const isInOrder = ({ heldUntil, paused, targets }: ProviderStanding, now: number): boolean =>
+  !paused &&
   (heldUntil === undefined || heldUntil <= now) &&
   (targets.length === 0 || targets.some(({ circuit }) => circuit === "closed" || circuit === "returning"))
 

@@ -6,6 +6,7 @@ import { version } from "../version.ts"
 import { Access } from "../contract/Access.ts"
 import { Admin, Login } from "../contract/admin.ts"
 import { DriveApi } from "../contract/drive.ts"
+import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
 import { ErrorBody, failures } from "../contract/wire.ts"
 import { Trace } from "../traffic/journey.ts"
@@ -128,6 +129,7 @@ export class Routed extends HttpApi.make("weirgate")
   .add(DriveApi)
   .add(Login)
   .add(Admin)
+  .add(ProvidersApi)
   .add(Traced)
   .add(Probes) {}
 

@@ -204,7 +204,7 @@ function wireOf(failure: WireFailure): Wire {
         param: "model"
       }
     case "SlotRefused":
-      return failure.reason === "unavailable"
+      return failure.reason === "unavailable" || failure.reason === "paused"
         ? { status: 503, type: "server_error", code: "no_target", message, retryAfter: failure.retryAfter }
         : {
             status: 429,

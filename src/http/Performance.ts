@@ -113,6 +113,7 @@ const Traffic = Schema.Struct({
       last_minute: Count,
       waiting: Count,
       held_until: Schema.NullOr(Instant),
+      paused: Schema.Boolean,
       targets: Schema.Array(
         Schema.Struct({
           model: Schema.String,
@@ -186,6 +187,7 @@ const providerOf = (standing: ProviderStanding) => ({
   last_minute: standing.lastMinute,
   waiting: standing.waiting,
   held_until: standing.heldUntil ?? null,
+  paused: standing.paused,
   targets: standing.targets.map(({ circuit, model, source = null, until = null }) => ({
     model,
     circuit,

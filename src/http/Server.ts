@@ -23,6 +23,7 @@ import { errorResponse } from "./Errors.ts"
 import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
 import * as Metrics from "./metricsRoute.ts"
+import { providerRoutes } from "./providerRoutes.ts"
 import { tokenRoutes } from "./tokenRoutes.ts"
 import { listed } from "./models.ts"
 import { performance } from "./Performance.ts"
@@ -148,7 +149,7 @@ const routes = (options: ServerOptions, isOpen: () => boolean) => {
   return Layer.mergeAll(
     Layer.mergeAll(
       HttpApiBuilder.layer(Routed).pipe(
-        Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, traces, probes])
+        Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, providerRoutes, traces, probes])
       ),
       Access.isLoopback(options.host) ? Metrics.onThisMachine : Metrics.onTheNetwork
     ).pipe(Layer.provide(Access.layerWith(isOpen))),

@@ -5,8 +5,11 @@ import type { Offer } from "../traffic/Catalog.ts"
 import type { ProviderStanding } from "../traffic/Governor.ts"
 import { endpoints, type ModelClient } from "../upstream/ModelClient.ts"
 
-/** `ready`: a request could start now. `busy`: it would wait for a slot. The others: nothing is sent there before `until`. */
-const TargetState = Schema.Literals(["ready", "busy", "held", "open", "half_open"])
+/**
+ * `ready`: a request could start now. `busy`: it would wait for a slot. `paused`: nothing starts there until a person resumes the
+ * provider. The others: nothing is sent there before `until`.
+ */
+export const TargetState = Schema.Literals(["ready", "busy", "paused", "held", "open", "half_open"])
 
 export const ModelList = Schema.Struct({
   object: Schema.Literal("list"),
@@ -64,8 +67,9 @@ export const listed = (
   }
 }
 
-const stateOf = (standing: ProviderStanding | undefined, { model }: Target) => {
+export const stateOf = (standing: ProviderStanding | undefined, { model }: Target) => {
   if (standing === undefined) return { state: "ready" as const }
+  if (standing.paused) return { state: "paused" as const }
   const health = standing.targets.find((target) => target.model === model)
   if (health !== undefined && (health.circuit === "open" || health.circuit === "half_open")) {
     return {

@@ -57,7 +57,8 @@ export class Meter {
 }
 
 /** Nothing can be used of one that is out of order, or whose tokens cannot be used: that is no want of diligence. */
-const isUsable = ({ heldUntil, targets }: ProviderStanding, now: number): boolean =>
+const isUsable = ({ heldUntil, paused, targets }: ProviderStanding, now: number): boolean =>
+  !paused &&
   (heldUntil === undefined || heldUntil <= now) &&
   targets.some(({ circuit }) => circuit === "closed" || circuit === "returning")
 

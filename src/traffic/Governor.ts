@@ -13,9 +13,10 @@ import * as Dispatch from "./dispatch.ts"
 import * as Metrics from "./governorMetrics.ts"
 import { Learned } from "./limitLearning.ts"
 import * as Minutes from "./minutes.ts"
+import * as Pauses from "./pauses.ts"
 import type { ProviderDesk } from "./sites.ts"
 
-/** No slot in time. `retryAfter` is when one could be had by the best estimate. */
+/** No slot in time. `retryAfter` is when one could be had by the best estimate; ten seconds where it takes a person. */
 export class SlotRefused extends Schema.TaggedError<SlotRefused>()("SlotRefused", {
   reason: Schema.Literals([
     /** The line is full. */
@@ -25,7 +26,9 @@ export class SlotRefused extends Schema.TaggedError<SlotRefused>()("SlotRefused"
     /** It waited as long as it may. */
     "timeout",
     /** All its targets are out of order, and nobody knows for how long. */
-    "unavailable"
+    "unavailable",
+    /** It waited as long as it may, and a person has paused the providers of all its targets. */
+    "paused"
   ]),
   detail: Schema.String,
   retryAfter: Schema.DurationFromMillis
@@ -93,6 +96,10 @@ export interface ProviderStanding {
   readonly waiting: number
   /** Until when nothing is sent there. */
   readonly heldUntil: number | undefined
+  /** A person has paused it: nothing starts there until one resumes it. */
+  readonly paused: boolean
+  /** Epoch milliseconds; undefined when it is not paused, or not known. */
+  readonly pausedSince?: number | undefined
   readonly targets: ReadonlyArray<{
     readonly model: string
     readonly circuit: "closed" | "open" | "half_open" | "returning"
@@ -129,13 +136,27 @@ export class Governor extends Context.Service<
     configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>): Effect.Effect<void>
     /** Sends nothing to the provider until then (epoch ms): none of its tokens can be used. Only ever moves later. */
     hold(provider: string, until: number): Effect.Effect<void>
+    /**
+     * Nothing starts at the provider until it is resumed: its requests wait in line, each as long as it may, or go to another of
+     * their targets. What has its slot goes on. Durable when it returns, and in force here; other processes on the store follow
+     * within two seconds, and a restart keeps it. Once begun it is not interrupted; when it fails nothing has changed. Doing it
+     * twice is doing it once. The name need not be one of those configured: it holds as soon as it is.
+     */
+    pause(provider: string): Effect.Effect<void, StoreUnavailable>
+    /** Undoes it, as durably: its line goes on by the usual rules and limits. */
+    resume(provider: string): Effect.Effect<void, StoreUnavailable>
+    /**
+     * Takes all the provider's targets for in order, whatever is known of them; calls under way say nothing of it any more. What the
+     * upstream has stated of its limits holds still, and so do the tokens' own states. Of this process alone. Never waits.
+     */
+    resetCircuits(provider: string): Effect.Effect<void>
     readonly providers: Effect.Effect<ReadonlyArray<ProviderStanding>>
     readonly statistics: Effect.Effect<GovernorStatistics>
   }
 >()("weirgate/traffic/Governor") {
   /**
    * Learned limits are remembered by the store, but for the last second before a crash; so are the last minute's calls, but for
-   * a hundredth of their limit.
+   * a hundredth of their limit. Pauses are in the store before they are in force.
    */
   static readonly layerWith = (options: GovernorOptions = {}): Layer.Layer<Governor, StoreUnavailable, Store> =>
     Layer.effect(
@@ -187,6 +208,12 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     merged: Minutes.merged
   })
   const now = () => clock.currentTimeMillisUnsafe()
+  const pauses = yield* Pauses.make((provider, isPaused) =>
+    Effect.suspend(() => {
+      dispatch.pause(provider, isPaused, now())
+      return Metrics.toldPause(provider, isPaused)
+    })
+  )
   const run = (effect: Effect.Effect<void>) =>
     Fiber.runIn(Effect.runForkWith(services)(effect.pipe(Effect.annotateLogs({ service: "Governor" }))), scope)
 
@@ -210,6 +237,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     margin: Duration.toMillis(options.margin ?? "250 millis"),
     lessonsOf: (provider) => learned.get(provider) ?? noLessons,
     pastOf: (provider) => sent.get(provider)?.seconds ?? [],
+    isPaused: (provider) => pauses.since(provider) !== undefined,
     wakeAt
   })
 
@@ -377,10 +405,19 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     },
     configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
     hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
+    pause: (provider) => pauses.set(provider, true),
+    resume: (provider) => pauses.set(provider, false),
+    resetCircuits: (provider) =>
+      Effect.suspend(() => {
+        dispatch.resetCircuits(provider, now())
+        return Effect.logInfo(`all targets of ${provider} are taken for in order again`).pipe(
+          Effect.annotateLogs({ service: "Governor" })
+        )
+      }),
     providers: Effect.sync(() =>
       [...dispatch.providers.values()]
         .filter(({ capacity, isOffered, waiting }) => isOffered || waiting > 0 || capacity.inUse() > 0)
-        .map((desk) => standingOf(desk, now()))
+        .map((desk) => standingOf(desk, pauses.since(desk.name), now()))
     ),
     statistics: Effect.sync(() => ({
       waiting: dispatch.waiting(),
@@ -392,7 +429,11 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
   })
 })
 
-const standingOf = ({ capacity, name, sites, waiting }: ProviderDesk, now: number): ProviderStanding => ({
+const standingOf = (
+  { capacity, name, sites, waiting }: ProviderDesk,
+  pausedSince: number | undefined,
+  now: number
+): ProviderStanding => ({
   name,
   limits: capacity.limits(),
   allowed: capacity.allowed(),
@@ -400,6 +441,8 @@ const standingOf = ({ capacity, name, sites, waiting }: ProviderDesk, now: numbe
   lastMinute: capacity.lastMinute(now),
   waiting,
   heldUntil: capacity.heldUntil() > now ? capacity.heldUntil() : undefined,
+  paused: capacity.isPaused(),
+  pausedSince,
   targets: [...sites.values()].map(({ circuit, target }) => {
     const { source, state, until } = circuit.view(now)
     return { model: target.model, circuit: state, until, source }

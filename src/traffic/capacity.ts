@@ -49,6 +49,9 @@ export interface Capacity {
   /** It is over. `lingers`: it was broken off, and the upstream may count it a moment longer, until `gone`. */
   release(grant: Grant, now: number, lingers: boolean): void
   gone(): void
+  /** Nothing opens while it is paused; what is under way goes on. */
+  pause(isPaused: boolean): void
+  readonly isPaused: () => boolean
   hold(until: number): void
   /** What it was held for has changed. */
   unhold(): void
@@ -64,6 +67,8 @@ const nearlyFull = 0.8
 /** What the newest call weighs in the average. */
 const freshness = 0.1
 
+const paused: Opening = { at: undefined, why: "paused" }
+
 const numberOf = (limit: Limit, learned: Learning.Learned): number | undefined =>
   limit === "unlimited" ? undefined : limit === "unknown" ? Learning.allowed(learned) : limit
 
@@ -74,6 +79,7 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
   // Broken off, and perhaps still counted by the upstream.
   let lingering = 0
   let heldUntil = 0
+  let isPaused = false
   let meanHold: number | undefined
   // When the limits were last reached: what is served of a flight that reached one says that it may be higher.
   let fullAt = Number.NEGATIVE_INFINITY
@@ -108,6 +114,7 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
       apply()
     },
     opening: (now, weight) => {
+      if (isPaused) return paused
       if (now < heldUntil) return { at: heldUntil, why: "none of its tokens can be used yet" }
       const most_ = most()
       const isFull = most_ !== undefined && inUse + lingering >= most_
@@ -169,6 +176,10 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
     gone: () => {
       lingering--
     },
+    pause: (next) => {
+      isPaused = next
+    },
+    isPaused: () => isPaused,
     unhold: () => {
       heldUntil = 0
     },

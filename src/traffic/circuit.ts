@@ -20,6 +20,8 @@ export interface Circuit {
   end(ticket: Ticket, now: number, outcome: "served" | "failed" | "neutral", statedUntil?: number): void
   /** The first content has come: it is as good as back, however long the answer takes from here. */
   answering(ticket: Ticket): void
+  /** As if new. What is under way says nothing of it any more. */
+  reset(): void
   /** As `view` has it, but for a probe that is due: only what happens changes this, time does not. */
   readonly state: () => Exclude<CircuitState, "half_open">
   view(now: number): {
@@ -137,6 +139,17 @@ export const make = (): Circuit => {
       ticket.hasAnswered = true
       inFlight--
       advance(ticket)
+    },
+    reset: () => {
+      epoch++
+      state = "closed"
+      outcomes = []
+      failures = 0
+      servedAt = Number.NEGATIVE_INFINITY
+      relapses = 0
+      probe = undefined
+      step = 0
+      inFlight = 0
     },
     state: () => state,
     view: (now) => {

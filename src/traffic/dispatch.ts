@@ -12,17 +12,18 @@ import * as Sites from "./sites.ts"
 import {
   type Asked,
   desksOf,
-  estimate,
   hindrance,
+  isPaused as isSitePaused,
   type ProviderDesk,
   type Site,
+  soonest,
   untilTried,
   type Waiter
 } from "./sites.ts"
 
 export type Refusal = {
   readonly _tag: "Refused"
-  readonly reason: "full" | "wait" | "timeout" | "unavailable"
+  readonly reason: "full" | "wait" | "timeout" | "unavailable" | "paused"
   readonly detail: string
   /** Milliseconds. */
   readonly retryAfter: number
@@ -62,6 +63,10 @@ export interface Dispatch {
   release(granted: Granted, now: number, lingers: boolean): void
   gone(granted: Granted, now: number): void
   hold(provider: string, until: number, now: number): void
+  /** Has nothing start there, or lets its line go on by the usual rules. */
+  pause(provider: string, isPaused: boolean, now: number): void
+  /** Takes all its targets for in order. */
+  resetCircuits(provider: string, now: number): void
   /** Something may have become free at this provider. */
   changed(provider: ProviderDesk, now: number): void
   tick(now: number): void
@@ -69,9 +74,13 @@ export interface Dispatch {
 
 /** How soon it is worth asking again when a probe is out. */
 const soon = 1_000
+/** The same when it takes a person: nobody knows, and more often is of no use. */
+const later = 10_000
+/** Below every urgency: who waits for a person keeps nobody else out of a full line. */
+const leastUrgent = -1e9
 
-export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
-  const { deskOf, providers, siteOf } = Sites.make({ ageing, lessonsOf, margin, pastOf })
+export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
+  const { deskOf, providers, siteOf } = Sites.make({ ageing, isPaused, lessonsOf, margin, pastOf })
   // At most `limit`.
   const waiters = new Roster<Waiter>()
   let ordinal = 0
@@ -124,9 +133,13 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   }
 
   const count = ({ desks, priority }: Waiter, by: 1 | -1) => {
+    let open = 0
+    for (const { capacity } of desks) if (!capacity.isPaused()) open++
     for (const desk of desks) {
       desk.waiting += by
-      desk.shares[priority] = (desk.shares[priority] ?? 0) + by / desks.length
+      // While some are paused, it is for the others to serve it.
+      const share = open === 0 ? 1 / desks.length : desk.capacity.isPaused() ? 0 : 1 / open
+      desk.shares[priority] = (desk.shares[priority] ?? 0) + by * share
     }
   }
 
@@ -198,8 +211,18 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
   const unavailable = (sites: ReadonlyArray<Site>, now: number): Refusal | undefined => {
     const wait = untilTried(sites, now)
     if (wait === undefined) return undefined
-    const detail = "every target is out of order, and will be tried again soon"
+    const others = sites.some(isSitePaused) ? "target that is not paused" : "target"
+    const detail = `every ${others} is out of order, and will be tried again soon`
     return { _tag: "Refused", reason: "unavailable", detail, retryAfter: Math.max(soon, wait) }
+  }
+
+  const retryAfterOf = (at: number | undefined, now: number) =>
+    at === undefined ? later : Math.max(soon, Math.ceil(at - now))
+
+  const paused = (sites: ReadonlyArray<Site>): Refusal => {
+    const names = desksOf(sites).map(({ name }) => name)
+    const detail = `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} paused by whoever runs this server`
+    return { _tag: "Refused", reason: "paused", detail, retryAfter: later }
   }
 
   /** Those that wait for a target that has gone out of order, and for others that are, wait in vain. */
@@ -216,31 +239,36 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
 
   /** The least urgent; among equals, one of the client with the most in line, and of those who came last. */
   const lastOf = (share: (client: string) => number, now: number): Waiter | undefined => {
+    const urgencyOf = (waiter: Waiter) => Line.urgency(waiter, now, ageing) + handicap(waiter.sites)
     const all: Array<Waiter> = []
     waiters.each((waiter) => void all.push(waiter))
     return all.reduce<Waiter | undefined>((last, waiter) => {
       if (last === undefined) return waiter
       const order =
-        Line.urgency(last, now, ageing) - Line.urgency(waiter, now, ageing) ||
+        urgencyOf(last) - urgencyOf(waiter) ||
         share(waiter.client) - share(last.client) ||
         waiter.ordinal - last.ordinal
       return order > 0 ? waiter : last
     }, undefined)
   }
 
+  const handicap = (sites: ReadonlyArray<Site>) => (sites.every(isSitePaused) ? leastUrgent : 0)
+
   /**
    * A full line gives the place of its least urgent to one who is more urgent; among equals, that of the client with the most in
-   * it to one with fewer.
+   * it to one with fewer. Those whose targets are all paused are the least urgent.
    */
-  const makeRoom = (asked: Asked, now: number): boolean => {
+  const makeRoom = (asked: Asked, sites: ReadonlyArray<Site>, now: number): boolean => {
     if (waiters.size < limit) return true
     const inLine = new Map<string, number>()
     waiters.each(({ client }) => void inLine.set(client, (inLine.get(client) ?? 0) + 1))
     const share = (client: string) => inLine.get(client) ?? 0
     const last = lastOf(share, now)
-    const least = last === undefined ? Number.NEGATIVE_INFINITY : Line.urgency(last, now, ageing)
-    if (last === undefined || least > asked.priority) return false
-    if (least === asked.priority && share(last.client) <= share(asked.client) + 1) return false
+    if (last === undefined) return false
+    const least = Line.urgency(last, now, ageing) + handicap(last.sites)
+    const own = asked.priority + handicap(sites)
+    if (least > own) return false
+    if (least === own && share(last.client) <= share(asked.client) + 1) return false
     const detail = "it had to make room for one who is more urgent, or has fewer in line"
     refuse(last, { _tag: "Refused", reason: "full", detail, retryAfter: soon })
     for (const desk of last.desks) changed(desk, now)
@@ -272,13 +300,13 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       const sites = asked.targets.map(siteOf)
       const down = unavailable(sites, now)
       if (down !== undefined) return down
-      const at = Math.min(...sites.map((site) => estimate(site, asked, now)))
-      if (at > asked.until) {
-        const retryAfter = Math.max(soon, Math.ceil(at - now))
+      const at = soonest(sites, asked, now)
+      if (at === undefined && asked.until <= now) return paused(sites)
+      const retryAfter = retryAfterOf(at, now)
+      if (at !== undefined && at > asked.until) {
         return { _tag: "Refused", reason: "wait", detail: "its turn would come too late", retryAfter }
       }
-      if (!makeRoom(asked, now)) {
-        const retryAfter = Math.max(soon, Math.ceil(at - now))
+      if (!makeRoom(asked, sites, now)) {
         return { _tag: "Refused", reason: "full", detail: `${waiters.size} are waiting already`, retryAfter }
       }
       const { client, priority, since } = asked
@@ -331,6 +359,22 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       desk.capacity.hold(until)
       if (desk.waiting > 0) wake(desk, now)
     },
+    pause: (name, isPaused, now) => {
+      // One that is not known yet is asked of when it comes to be.
+      const desk = providers.get(name)
+      if (desk === undefined || desk.capacity.isPaused() === isPaused) return
+      const recount = (by: 1 | -1) => waiters.each((waiter) => void (waiter.desks.includes(desk) && count(waiter, by)))
+      recount(-1)
+      desk.capacity.pause(isPaused)
+      recount(1)
+      changed(desk, now)
+    },
+    resetCircuits: (name, now) => {
+      const desk = providers.get(name)
+      if (desk === undefined) return
+      for (const { circuit } of desk.sites.values()) circuit.reset()
+      changed(desk, now)
+    },
     changed,
     tick: (now) => {
       // Those whose time is now and who could start now shall start.
@@ -339,11 +383,14 @@ export const make = ({ ageing, lessonsOf, limit, margin, pastOf, wakeAt }: Optio
       let haveLeft = false
       waiters.each((waiter) => {
         if (waiter.asked.until <= now) {
-          const retryAfter = Math.max(
-            soon,
-            Math.min(...waiter.sites.map((site) => estimate(site, waiter.asked, now))) - now
+          const at = soonest(waiter.sites, waiter.asked, now)
+          const detail = "it has waited as long as it may"
+          refuse(
+            waiter,
+            at === undefined
+              ? paused(waiter.sites)
+              : { _tag: "Refused", reason: "timeout", detail, retryAfter: retryAfterOf(at, now) }
           )
-          refuse(waiter, { _tag: "Refused", reason: "timeout", detail: "it has waited as long as it may", retryAfter })
           haveLeft = true
         } else {
           until = Math.min(until, waiter.asked.until)

@@ -20,10 +20,15 @@ const queueMs = Metric.histogram("weirgate_queue_ms", {
 const waiting = Metric.gauge("weirgate_slots_waiting", { description: "Requests that wait for a provider" })
 const inUse = Metric.gauge("weirgate_slots_in_use", { description: "Slots that are out, by provider" })
 
+const paused = Metric.gauge("weirgate_provider_paused", {
+  description: "1 while a person has paused the provider, else 0"
+})
+
 interface OfProvider {
   readonly granted: Metric.Counter<number>
   readonly waiting: Metric.Gauge<number>
   readonly inUse: Metric.Gauge<number>
+  readonly paused: Metric.Gauge<number>
 }
 
 /** `context` holds the registry. */
@@ -38,7 +43,8 @@ export const make = (context: Context.Context<never>) => {
     const made = {
       granted: Metric.withAttributes(granted, { provider }),
       waiting: Metric.withAttributes(waiting, { provider }),
-      inUse: Metric.withAttributes(inUse, { provider })
+      inUse: Metric.withAttributes(inUse, { provider }),
+      paused: Metric.withAttributes(paused, { provider })
     }
     providers.set(provider, made)
     return made
@@ -58,11 +64,25 @@ export const make = (context: Context.Context<never>) => {
       Effect.forEach(
         desks,
         ({ capacity, name, waiting }) =>
-          Effect.andThen(Metric.update(of(name).waiting, waiting), Metric.update(of(name).inUse, capacity.inUse())),
+          Effect.all(
+            [
+              Metric.update(of(name).waiting, waiting),
+              Metric.update(of(name).inUse, capacity.inUse()),
+              Metric.update(of(name).paused, Number(capacity.isPaused()))
+            ],
+            { discard: true }
+          ),
         { discard: true }
       )
   }
 }
+
+/** Told at once, not with the next census: whoever pauses looks. */
+export const toldPause = (provider: string, isPaused: boolean) =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(paused, { provider }), Number(isPaused)),
+    Effect.logInfo(isPaused ? `${provider} is paused: nothing starts there` : `${provider} goes on`)
+  ).pipe(Effect.annotateLogs({ service: "Governor" }))
 
 /** A target has gone out of order, or has come back. */
 export const told = (target: Target, { source, state, until }: ReturnType<Circuit["view"]>, now: number) =>

@@ -43,7 +43,7 @@ export interface ProviderDesk {
   isOffered: boolean
   /** Requests that wait for it, perhaps among others. */
   waiting: number
-  /** The same by priority, each counted as the share of it among those that it waits for. */
+  /** The same by priority, each counted as the share of it among those that it waits for and that are not paused. */
   readonly shares: Array<number>
 }
 
@@ -61,6 +61,7 @@ export interface SitesOptions {
   readonly lessonsOf: (provider: string) => Capacity.Lessons
   /** What has been sent there in the last minute, before this process began. */
   readonly pastOf: (provider: string) => ReadonlyArray<Capacity.Past>
+  readonly isPaused: (provider: string) => boolean
 }
 
 /** Models of one provider that are told apart; beyond them, one that is in order and that nobody waits for is forgotten. */
@@ -68,13 +69,14 @@ const mostSites = 1_000
 
 const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
 
-export const make = ({ ageing, lessonsOf, margin, pastOf }: SitesOptions): Sites => {
+export const make = ({ ageing, isPaused, lessonsOf, margin, pastOf }: SitesOptions): Sites => {
   const providers = new Map<string, ProviderDesk>()
 
   const deskOf = (name: string): ProviderDesk => {
     const known = providers.get(name)
     if (known !== undefined) return known
     const capacity = Capacity.make(unlimited, lessonsOf(name), margin, pastOf(name))
+    capacity.pause(isPaused(name))
     const made: ProviderDesk = {
       name,
       capacity,
@@ -117,8 +119,19 @@ export const hindrance = ({ circuit, provider }: Site, asked: Asked, now: number
   return opening.at === now ? undefined : opening.why
 }
 
+/** When it could start at one of them, as far as can be known; undefined while all are paused, which takes a person. */
+export const soonest = (sites: ReadonlyArray<Site>, asked: Asked, now: number): number | undefined => {
+  let first: number | undefined
+  for (const site of sites) {
+    if (!isPaused(site)) first = Math.min(first ?? Number.POSITIVE_INFINITY, estimate(site, asked, now))
+  }
+  return first
+}
+
+export const isPaused = ({ provider }: Site): boolean => provider.capacity.isPaused()
+
 /** When it could start there: exact for what is timed, by averages for what others are at work on. */
-export const estimate = ({ circuit, provider }: Site, asked: Asked, now: number): number => {
+const estimate = ({ circuit, provider }: Site, asked: Asked, now: number): number => {
   const { capacity } = provider
   const ahead = provider.shares.reduce((sum, share, priority) => (priority >= asked.priority ? sum + share : sum), 0)
   const { concurrency } = capacity.allowed()
@@ -129,15 +142,20 @@ export const estimate = ({ circuit, provider }: Site, asked: Asked, now: number)
   return timed + (opening === undefined ? byWork : 0)
 }
 
-/** How long until one of them is tried, in milliseconds, when all are out of order by a guess; undefined when waiting has a point. */
+/**
+ * How long until one of them is tried, in milliseconds, when all are out of order by a guess; undefined when waiting has a point.
+ * One that is paused is not counted on while there are others; where all are, a person may resume them at any time.
+ */
 export const untilTried = (sites: ReadonlyArray<Site>, now: number): number | undefined => {
-  let soonest = Number.POSITIVE_INFINITY
-  for (const { circuit } of sites) {
+  let soonest: number | undefined
+  for (const site of sites) {
+    if (isPaused(site)) continue
+    const { circuit } = site
     const { source, state, until = now } = circuit.view(now)
     // A time that was stated is worth waiting for.
     if (state === "closed" || state === "returning" || source === "stated") return undefined
     if (circuit.room(now) > 0) return undefined
-    soonest = Math.min(soonest, until - now)
+    soonest = Math.min(soonest ?? Number.POSITIVE_INFINITY, until - now)
   }
   return soonest
 }

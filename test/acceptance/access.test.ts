@@ -71,6 +71,11 @@ const routes: Readonly<Record<string, readonly [keyof typeof may, body?: object]
   "POST /api/admin/tokens/{id}/disable": ["admin"],
   "POST /api/admin/tokens/{id}/enable": ["admin"],
   "POST /api/admin/tokens/{id}/reset": ["admin"],
+  "GET /api/admin/providers": ["admin"],
+  "GET /api/admin/routes": ["admin"],
+  "POST /api/admin/providers/{name}/pause": ["admin"],
+  "POST /api/admin/providers/{name}/resume": ["admin"],
+  "POST /api/admin/providers/{name}/reset": ["admin"],
   "GET /api/admin/requests/{id}": ["models"],
   "GET /health": ["open"],
   "GET /healthz": ["open"],
@@ -110,7 +115,7 @@ describe("access", () => {
 
         for (const [route, [group, body]] of Object.entries(routes)) {
           const [method = "", path = ""] = route.split(" ")
-          const url = `${server.url}${path.replace("{id}", "synthetic")}`
+          const url = `${server.url}${path.replace(/\{\w+\}/u, "synthetic")}`
           for (const who of everyone) {
             const { json, status } = yield* send(url, method, headersOf(keys[who]), body)
             const told = `${who} at ${route}: ${status} ${JSON.stringify(json)}`

@@ -11,6 +11,7 @@ const standing = (name: string, more: Partial<ProviderStanding> = {}): ProviderS
   lastMinute: 0,
   waiting: 0,
   heldUntil: undefined,
+  paused: false,
   targets: [],
   ...more
 })

@@ -1,0 +1,26 @@
+/** `weirgate provider …`: whether anything is sent to a provider. */
+import { Console, Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import * as providers from "../providers.ts"
+import { quiet } from "./quiet.ts"
+
+const name = Argument.String("name")
+
+export const provider = Command.make("provider").pipe(
+  Command.withDescription(
+    "Whether anything is sent to a provider; a running server takes changes over within two seconds"
+  ),
+  Command.withSubcommands([
+    Command.make("list", {}, () =>
+      Effect.flatMap(providers.list, Console.log).pipe(Effect.provide(providers.stored), quiet)
+    ).pipe(Command.withDescription("Show the providers, their limits and whether they are paused")),
+    Command.make("pause", { name }, ({ name }) =>
+      providers.pause(name).pipe(Effect.provide(providers.stored), quiet)
+    ).pipe(
+      Command.withDescription("Start nothing there until it is resumed; when this ends, every server holds to it")
+    ),
+    Command.make("resume", { name }, ({ name }) =>
+      providers.resume(name).pipe(Effect.provide(providers.stored), quiet)
+    ).pipe(Command.withDescription("Let its line go on"))
+  ])
+)
