@@ -97,6 +97,16 @@ export {
   type WhichToken
 } from "./manager/TokenManager.ts"
 export * as TokensFile from "./manager/tokensFile.ts"
+export {
+  type Alert,
+  AlertEvent,
+  Alerts,
+  type AlertsOptions,
+  type Rule as AlertRule,
+  alertRules,
+  type Webhook,
+  webhookSignature
+} from "./monitoring/Alerts.ts"
 export { Renewer } from "./pool/Renewer.ts"
 export {
   type Clash,

@@ -22,8 +22,6 @@ import type { Found } from "./search.ts"
 export { type AcquiredToken, AcquisitionDenied, type AcquisitionRequest, Decision, Step } from "./decision.ts"
 
 export interface AcquisitionOptions {
-  /** More attempts than this in an hour raise the alert (default 3). */
-  readonly alertAbove?: number
   /** The providers at which users can be made (default `warp` alone). */
   readonly providers?: ReadonlyArray<string>
 }
@@ -58,7 +56,6 @@ type Needs = Store | Vault | RateLimiter | Cache | Dedup | Predictor | TokenPool
 const finishEvery = Duration.seconds(15)
 
 const make = Effect.fnUntraced(function* ({
-  alertAbove = 3,
   providers = [warpProvider]
 }: AcquisitionOptions): Effect.fn.Return<Acquisition["Service"], never, Needs | Scope.Scope> {
   const limiter = yield* RateLimiter
@@ -66,7 +63,7 @@ const make = Effect.fnUntraced(function* ({
   const warp = yield* WarpClient
   const search = yield* Search.make
   const grounds = yield* Grounds.make(providers)
-  const creation = yield* Creation.make(alertAbove)
+  const creation = yield* Creation.make
   const { keep, recent } = yield* Decisions.make
 
   /** Makes a token of an attempt that was left unfinished, if there is one that nobody holds. */

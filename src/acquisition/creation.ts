@@ -21,15 +21,12 @@ export const writeAgain = Schedule.exponential("100 millis").pipe(Schedule.upTo(
 
 type CreationFailure = CreateFailure | StoreUnavailable | VaultLocked
 
-/** `alertAbove`: more attempts than this in an hour raise the alert. */
-export const make = Effect.fnUntraced(function* (alertAbove: number) {
+export const make = Effect.gen(function* () {
   const warp = yield* WarpClient
   const pool = yield* TokenPool
   const vault = yield* Vault
   const limiter = yield* RateLimiter
   const cache = yield* Cache
-  /** Providers that are above the threshold. */
-  const alerted = new Set<string>()
 
   const purposeOf = ({ id, provider }: Reservation) => `acquisition ${id} of ${provider}`
 
@@ -98,19 +95,6 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
       Effect.annotateLogs({ service: "Acquisition", provider, attempt })
     )
 
-  /** Warns once each time the hourly count passes the threshold. */
-  const watch = Effect.fnUntraced(
-    function* (provider: string) {
-      const { hourly } = yield* limiter.statistics(provider)
-      if (hourly <= alertAbove) return void alerted.delete(provider)
-      if (alerted.has(provider)) return
-      alerted.add(provider)
-      yield* Metric.update(alerts, 1)
-      yield* Effect.logWarning(`${hourly} tokens were asked for within an hour, more than ${alertAbove}`)
-    },
-    Effect.annotateLogs({ service: "Acquisition" })
-  )
-
   /** Reserves and creates. Not to be interrupted: the upstream may have made the user. */
   const attempt = Effect.fnUntraced(function* (request: AcquisitionRequest): Effect.fn.Return<Verdict> {
     const { provider } = request
@@ -122,7 +106,6 @@ export const make = Effect.fnUntraced(function* (alertAbove: number) {
       const inputs = { rule: denial.rule }
       return { step: "rate_limiter", answer: "denied", reason: denial.message, retryAfterMs, inputs }
     }
-    yield* Effect.ignore(watch(provider))
     const reservation = reserved.success
     return yield* verdictOf(reservation, "the upstream gave a token", create(reservation, contextOf(request)))
   })
@@ -157,8 +140,4 @@ const tooLate = (provider: string) =>
 const duration = Metric.histogram("weirgate_acquisition_upstream_seconds", {
   description: "Time from asking an upstream for a token until it was stored",
   boundaries: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
-})
-const alerts = Metric.counter("weirgate_acquisition_alerts_total", {
-  description: "Times the attempts of an hour passed the threshold",
-  incremental: true
 })

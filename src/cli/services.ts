@@ -9,16 +9,18 @@ import { Drive } from "../drive/Drive.ts"
 import { HealthChecks } from "../health/HealthChecks.ts"
 import { TokenChecker } from "../health/TokenChecker.ts"
 import { TokenManager } from "../manager/TokenManager.ts"
+import { Alerts } from "../monitoring/Alerts.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 
 /** `configured` is asked anew whenever it may have changed. */
 export const services = (configured: () => ReadonlyArray<ConfiguredKey>) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { drive, health, pool } = yield* Settings
+      const { acquisition, alerts, drive, health, pool } = yield* Settings
       const catalog = yield* Catalog
       const providers = () => [...catalog.current().providers.values()]
       return Layer.mergeAll(
+        Alerts.layerWith({ alertAbove: acquisition.alertAbove, webhook: alerts.webhook }),
         Audit.layer,
         ClientKeys.layerWith({ configured }),
         ConsoleAccount.layer,

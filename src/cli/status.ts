@@ -1,9 +1,10 @@
-/** What a person wants to know first: the tokens, the budget, the last decisions. Reads the store: asks no server and no upstream. */
+/** What a person wants to know first: what is wrong, the tokens, the budget, the last decisions. Reads the store: asks no server and no upstream. */
 import { Clock, DateTime, Duration, Effect } from "effect"
 import { warpProvider } from "../domain/Provider.ts"
 import { journal } from "../acquisition/decisions.ts"
 import { RateLimiter } from "../acquisition/RateLimiter.ts"
 import type { TokenState } from "../pool/tokenState.ts"
+import { activeOf, alertRecords } from "../monitoring/alertState.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Store } from "../store/Store.ts"
 import { table } from "./table.ts"
@@ -15,9 +16,20 @@ export const status = Effect.gen(function* () {
   const tokens = yield* pool.list()
   const budget = yield* limiter.statistics(warpProvider)
   const decisions = yield* Store.use((store) => store.recent(journal, 10))
+  const alerts = activeOf(yield* Store.use((store) => store.all(alertRecords)))
   const { limits } = budget
   const wait = budget.nextAllowedAt - now
   return [
+    ...(alerts.length === 0
+      ? []
+      : [
+          "Alerts",
+          table(
+            ["since", "alert"],
+            alerts.map(({ message, since }) => [ago(now - since), message])
+          ),
+          ""
+        ]),
     "Tokens",
     table(
       ["name", "provider", "kind", "state", "served", "quota left", "last used"],

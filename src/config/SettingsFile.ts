@@ -227,6 +227,21 @@ export const SettingsFile = Schema.Struct({
     Schema.Struct({ every: positive("Between two checks of one token. Default: 5 minutes.") }),
     "Asks the upstreams, at no cost, whether each token is still good."
   ),
+  alerts: field(
+    Schema.Struct({
+      webhook: field(
+        Schema.Struct({
+          url: required(
+            HttpUrl,
+            "Where each alert is posted. Plain http only on this machine and on private networks."
+          ),
+          secret: required(SecretRef, "Signs what is posted, so that the receiver knows who sent it.")
+        }),
+        "Told of each alert beside the log and the metrics."
+      )
+    }),
+    "Who is told of what needs a person."
+  ),
   providers: field(
     Schema.Array(
       Schema.Union([OpenAiProvider, WarpProvider]).annotate({
@@ -263,6 +278,7 @@ export type FileProvider = NonNullable<SettingsFile["providers"]>[number]
 export type FileWarp = NonNullable<SettingsFile["warp"]>
 export type FileWopan = NonNullable<SettingsFile["wopan"]>
 export type FileToken = NonNullable<SettingsFile["tokens"]>[number]
+export type FileWebhook = NonNullable<NonNullable<SettingsFile["alerts"]>["webhook"]>
 export type FileClient = NonNullable<NonNullable<SettingsFile["server"]>["apiKeys"]>[number]
 
 /** All that is wrong with its shape; what stands against what is judged by whoever puts it together. */

@@ -17,7 +17,15 @@ import type { Client } from "../access/Client.ts"
 import { isSandboxUrl, normalBaseUrl, reachOf } from "./baseUrl.ts"
 import type { SecretOf } from "./environment.ts"
 import type { Problem } from "./problems.ts"
-import type { FileClient, FileProvider, FileToken, FileWarp, FileWopan, SettingsFile } from "./SettingsFile.ts"
+import type {
+  FileClient,
+  FileProvider,
+  FileToken,
+  FileWarp,
+  FileWebhook,
+  FileWopan,
+  SettingsFile
+} from "./SettingsFile.ts"
 
 export interface WarpUpstream {
   readonly baseUrl: string
@@ -42,6 +50,11 @@ export interface InitialToken {
   readonly credential: Partial<Credential>
 }
 
+/** Who is told of alerts beside the log and the metrics. */
+export interface AlertTargets {
+  readonly webhook: { readonly url: string; readonly secret: Redacted.Redacted } | undefined
+}
+
 export interface Traffic {
   /** The most upstream calls that one request may make. */
   readonly attempts: number
@@ -61,6 +74,7 @@ export interface Configured {
   /** Absent when the drive is not configured. */
   readonly wopan: WopanUpstream | undefined
   readonly tokens: ReadonlyArray<InitialToken>
+  readonly alerts: AlertTargets
   /** The nth of the clients holds the nth key. */
   readonly apiKeys: ReadonlyArray<Redacted.Redacted>
   readonly clients: ReadonlyArray<Client>
@@ -114,6 +128,7 @@ export const configured = (
       warp,
       wopan,
       tokens,
+      alerts: { webhook: file.alerts?.webhook && webhookOf(file.alerts.webhook, secret, refuse) },
       apiKeys: keys,
       clients: apiKeys.map(clientOf),
       traffic: trafficOf(file),
@@ -241,6 +256,13 @@ const wopanOf = (wopan: FileWopan, secret: ReadSecret, refuse: Refuse): WopanUps
     refuse(`wopan.${name}.env`, "the variable that it names does not hold 16 printable ASCII characters")
   }
   return { baseUrl: wopan.baseUrl, clientId: wopan.clientId, clientSecret, iv }
+}
+
+const webhookOf = ({ secret: { env }, url }: FileWebhook, secret: ReadSecret, refuse: Refuse) => {
+  const { password, username } = new URL(url)
+  if (username !== "" || password !== "") refuse("alerts.webhook.url", "it holds credentials; sign with the secret")
+  refuseClearText(url, "alerts.webhook.url", refuse)
+  return { url, secret: secret(env, "alerts.webhook.secret.env") }
 }
 
 const isCipherText = (text: string) => /^[\x21-\x7e]{16}$/.test(text)

@@ -65,6 +65,7 @@ const deferredOf = (running: Values, next: Values): ReadonlyArray<string> => {
     ["pool", !Equal.equals(running.pool, next.pool)],
     ["wopan", !Equal.equals(running.wopan, next.wopan) || !Equal.equals(running.drive, next.drive)],
     ["health", !Equal.equals(running.health, next.health)],
+    ["alerts", !Equal.equals(running.alerts, next.alerts)],
     ["warp", !Equal.equals(running.warp, next.warp)],
     ["tokens", !Equal.equals(running.tokens, next.tokens)],
     ["traffic", !Equal.equals(running.traffic, next.traffic)],

@@ -5,6 +5,7 @@ import { ChatRequest, ToolCall } from "../domain/Chat.ts"
 import { version } from "../version.ts"
 import { Access } from "../contract/Access.ts"
 import { Admin, Login } from "../contract/admin.ts"
+import { AlertsApi } from "../contract/alerts.ts"
 import { DriveApi } from "../contract/drive.ts"
 import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
@@ -130,6 +131,7 @@ export class Routed extends HttpApi.make("weirgate")
   .add(Login)
   .add(Admin)
   .add(ProvidersApi)
+  .add(AlertsApi)
   .add(Traced)
   .add(Probes) {}
 

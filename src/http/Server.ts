@@ -13,6 +13,7 @@ import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { ModelClients } from "../traffic/ModelClients.ts"
 import { Traces } from "../traffic/Traces.ts"
+import { alertRoutes } from "./alertRoutes.ts"
 import * as Access from "./Access.ts"
 import { adminRoutes, loginRoutes } from "./adminRoutes.ts"
 import { Api, Routed } from "./Api.ts"
@@ -149,7 +150,17 @@ const routes = (options: ServerOptions, isOpen: () => boolean) => {
   return Layer.mergeAll(
     Layer.mergeAll(
       HttpApiBuilder.layer(Routed).pipe(
-        Layer.provide([models, tokenRoutes, driveRoutes, loginRoutes, adminRoutes, providerRoutes, traces, probes])
+        Layer.provide([
+          models,
+          tokenRoutes,
+          driveRoutes,
+          loginRoutes,
+          adminRoutes,
+          providerRoutes,
+          alertRoutes,
+          traces,
+          probes
+        ])
       ),
       Access.isLoopback(options.host) ? Metrics.onThisMachine : Metrics.onTheNetwork
     ).pipe(Layer.provide(Access.layerWith(isOpen))),

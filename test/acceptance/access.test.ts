@@ -65,6 +65,7 @@ const routes: Readonly<Record<string, readonly [keyof typeof may, body?: object]
   "GET /api/admin/keys": ["admin"],
   "POST /api/admin/keys": ["admin", {}],
   "DELETE /api/admin/keys/{id}": ["admin"],
+  "GET /api/admin/alerts": ["admin"],
   "GET /api/admin/audit": ["admin"],
   "GET /api/admin/checks": ["admin"],
   "POST /api/admin/tokens/{id}/check": ["admin"],

@@ -434,33 +434,6 @@ describe("Acquisition", () => {
       }
     }).pipe(Effect.provide(broker()))
   )
-
-  it.effect("warns once each time the attempts of an hour pass the threshold", () =>
-    Effect.gen(function* () {
-      const alerts = Effect.map(Metric.snapshot, (all) =>
-        all.flatMap((metric) =>
-          metric.id === "weirgate_acquisition_alerts_total" && metric.type === "Counter" ? [metric.state.count] : []
-        )
-      )
-      const again = Effect.gen(function* () {
-        const { id } = yield* ask()
-        yield* TokenPool.use((pool) => pool.remove(id))
-        yield* TestClock.adjust("6 minutes")
-      })
-      for (let i = 0; i < 3; i++) yield* again
-      assert.deepStrictEqual(yield* alerts, [])
-      for (let i = 0; i < 3; i++) yield* again
-      assert.deepStrictEqual(yield* alerts, [1])
-      yield* TestClock.adjust("2 hours")
-      for (let i = 0; i < 4; i++) yield* again
-      assert.deepStrictEqual(yield* alerts, [2])
-      const lines = (yield* TestConsole.logLines).filter((line) => JSON.stringify(line).includes("within an hour"))
-      assert.strictEqual(lines.length, 2)
-    }).pipe(
-      Effect.provide(broker({ limits: { preset: "standard" } })),
-      Effect.provideService(Metric.MetricRegistry, new Map())
-    )
-  )
 })
 
 const providers = ["warp", "north", "south", "west"]

@@ -149,6 +149,26 @@ describe("what stands against what", () => {
     ["a key's kind", providers({ keys: [{ env: "A", kind: "stolen" }] }), "providers[0].keys[0].kind"],
     ["a variable twice", providers({ keys: [key, { env: "B" }, key] }), "providers[0].keys[2].env"],
     ["clear text over the internet", providers({ baseUrl: "http://api.example.com/v1" }), "providers[0].baseUrl"],
+    [
+      "a webhook in clear text",
+      { alerts: { webhook: { url: "http://example.com/hook", secret: { env: "S" } } } },
+      "alerts.webhook.url"
+    ],
+    [
+      "a webhook with a password",
+      { alerts: { webhook: { url: "https://a:b@example.com", secret: { env: "S" } } } },
+      "alerts.webhook.url"
+    ],
+    [
+      "a webhook's secret in the file",
+      { alerts: { webhook: { url: "https://example.com", secret: "synthetic" } } },
+      "alerts.webhook.secret"
+    ],
+    [
+      "a webhook that cannot be signed",
+      { alerts: { webhook: { url: "https://example.com" } } },
+      "alerts.webhook.secret"
+    ],
     ["Warp in clear text", { warp: { ...warp, tokenUrl: "http://example.com" } }, "warp.tokenUrl"],
     ["a limit of nothing", providers({ rpm: 0 }), "providers[0].rpm"],
     ["half a place", providers({ concurrency: 1.5 }), "providers[0].concurrency"],
@@ -209,6 +229,25 @@ describe("what stands against what", () => {
 
   it("accepts what an editor needs", () => {
     assert.deepStrictEqual(wrong({ $schema: "./weirgate.schema.json" }), [])
+  })
+})
+
+describe("alerts", () => {
+  it("reach a webhook whose URL may have a query, near by in plain http", () => {
+    assert.isUndefined(made({}).alerts.webhook)
+    const urls = [
+      "https://example.com/hook?channel=1",
+      "http://127.0.0.1:1/",
+      "http://10.0.0.1/hook",
+      "http://hooks:8080"
+    ]
+    for (const url of urls) {
+      const file = { alerts: { webhook: { url, secret: { env: "S" } } } }
+      const { webhook } = made(file).alerts
+      assert.strictEqual(webhook?.url, url)
+      assert.strictEqual(webhook && Redacted.value(webhook.secret), "synthetic S")
+      assert.deepStrictEqual([...variablesOf(read(file))], ["S"])
+    }
   })
 })
 

@@ -70,6 +70,7 @@ describe("the difference of settings", () => {
     [{ server: { drain: "1 second" } }, "server"],
     [{ acquisition: { hourly: 1 } }, "acquisition"],
     [{ pool: { strategy: "best" } }, "pool"],
+    [{ alerts: { webhook: { url: "https://example.com", secret: { env: "A" } } } }, "alerts"],
     [{ traffic: { queue: { limit: 1 } } }, "traffic"]
   ] as const)("leaves %j for the next start", ([change, part]) =>
     Effect.gen(function* () {

@@ -1,0 +1,21 @@
+/** The alerts over HTTP. */
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Alerts } from "../monitoring/Alerts.ts"
+import { Routed } from "./Api.ts"
+import { errorResponse } from "./Errors.ts"
+
+export const alertRoutes = HttpApiBuilder.group(
+  Routed,
+  "alerts",
+  Effect.fnUntraced(function* (handlers) {
+    const alerts = yield* Alerts
+    return handlers.handle("alerts", ({ query }) =>
+      Effect.gen(function* () {
+        const active = yield* alerts.active
+        const recent = yield* alerts.recent(query.limit ?? 100)
+        return { active: active.map(({ firedAt, ...rest }) => ({ ...rest, fired_at: firedAt })), recent }
+      }).pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
+    )
+  })
+)
