@@ -61,6 +61,11 @@ export class ConsoleAccount extends Context.Service<
     session(
       secret: Redacted.Redacted
     ): Effect.Effect<{ readonly session: Session; readonly rotated: boolean } | undefined, StoreUnavailable>
+    /**
+     * Whether the session that this cookie was once of still goes on, whatever its secret is by now. Prolongs nothing, and lets
+     * nobody in: for what was let in by `session` and lasts.
+     */
+    goesOn(secret: Redacted.Redacted): Effect.Effect<boolean, StoreUnavailable>
     logout(secret: Redacted.Redacted): Effect.Effect<void, StoreUnavailable>
     /** Ends all sessions, in every process at once, also those whose login is under way. */
     setPassword(password: Redacted.Redacted): Effect.Effect<void, PasswordRefused | StoreUnavailable>
@@ -213,6 +218,7 @@ const make = Effect.fnUntraced(
     return ConsoleAccount.of({
       login,
       session: (secret) => Effect.flatMap(generation, (current) => sessions.show(secret, current)),
+      goesOn: (secret) => Effect.flatMap(generation, (current) => sessions.goesOn(secret, current)),
       logout: sessions.end,
       setPassword,
       ensure,

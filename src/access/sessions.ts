@@ -16,6 +16,8 @@ export interface Sessions {
     secret: Redacted.Redacted,
     generation: number | undefined
   ): Effect.Effect<{ readonly session: Session; readonly rotated: boolean } | undefined, StoreUnavailable>
+  /** Whether the session goes on that it is, or was, a secret of. */
+  goesOn(secret: Redacted.Redacted, generation: number | undefined): Effect.Effect<boolean, StoreUnavailable>
   end(secret: Redacted.Redacted): Effect.Effect<void, StoreUnavailable>
   /** Clears away what is over. */
   sweep(generation: number): Effect.Effect<void, StoreUnavailable>
@@ -118,5 +120,12 @@ export const make = (
     })
   })
 
-  return { begin, show, end, sweep: (generation) => sweep(generation) }
+  const goesOn: Sessions["goesOn"] = Effect.fnUntraced(function* (secret, generation) {
+    const parts = session.partsOf(secret)
+    if (parts === undefined || generation === undefined) return false
+    const record = yield* store.get(records, parts.id)
+    return record !== undefined && !session.isOver(record, generation, now())
+  })
+
+  return { begin, show, goesOn, end, sweep: (generation) => sweep(generation) }
 }

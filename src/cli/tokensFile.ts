@@ -4,8 +4,8 @@ import { Audit } from "../access/Audit.ts"
 import { Settings } from "../config/Settings.ts"
 import { wopanProvider } from "../domain/Provider.ts"
 import { TokenManager } from "../manager/TokenManager.ts"
+import { planned } from "../manager/tokenImport.ts"
 import * as TokensFile from "../manager/tokensFile.ts"
-import type { Clash } from "../pool/TokenPool.ts"
 import * as PrivateFile from "./privateFile.ts"
 import { records } from "./layers.ts"
 
@@ -58,30 +58,16 @@ export interface Import {
 /** All of it or nothing. */
 export const importFile = Effect.fnUntraced(function* ({ dryRun, file, provider, skipKnown }: Import) {
   const tokens = yield* TokenManager
-  const { problems, rows } = TokensFile.parse(yield* textOf(file), provider)
-  const clashes = yield* tokens.clashes(rows.map(({ token }) => token))
-  const isKnown = (clash: Clash) => skipKnown && clash.by === "token"
-  const found = [
-    ...problems,
-    ...(yield* strangersAmong(rows)),
-    // Those within the file have been told already.
-    ...clashes.flatMap((clash) => {
-      const place = rows[clash.index]?.place
-      return place === undefined || clash.earlier !== undefined || isKnown(clash)
-        ? []
-        : [{ ...place, ...saidOf(clash) }]
-    })
-  ].toSorted((a, b) => a.line - b.line || a.column - b.column)
-  if (found.length > 0) {
-    for (const problem of found) yield* Console.error(TokensFile.told(file, problem))
-    const refused = new ImportRefused({ file, problems: found.length })
+  const providers = [wopanProvider, ...(yield* Settings).providers.map(({ name }) => name)]
+  const { fresh, problems, skipped } = yield* planned(yield* textOf(file), { provider, providers, skipKnown })
+  if (problems.length > 0) {
+    for (const problem of problems) yield* Console.error(TokensFile.told(file, problem))
+    const refused = new ImportRefused({ file, problems: problems.length })
     if (!dryRun) yield* audited("token.import", file, "refused", refused.message)
     return yield* refused
   }
 
-  const skipped = new Set(clashes.filter(isKnown).map(({ index }) => index))
-  const fresh = rows.filter((_, index) => !skipped.has(index)).map(({ token }) => token)
-  const known = skipped.size === 0 ? "" : `; ${skipped.size} held already`
+  const known = skipped === 0 ? "" : `; ${skipped} held already`
   if (dryRun) return yield* Console.log(`${counted(fresh.length)} would be imported${known}`)
   yield* tokens.addAll(fresh).pipe(Effect.tapError(({ message }) => audited("token.import", file, "refused", message)))
   yield* audited("token.import", file, "done", `${counted(fresh.length)}${known}`)
@@ -121,19 +107,6 @@ const textOf = Effect.fnUntraced(function* (file: string) {
     catch: () => new TokensFileUnusable({ file, reason: "it is not UTF-8" })
   })
 })
-
-const strangersAmong = Effect.fnUntraced(function* (rows: ReadonlyArray<TokensFile.Row>) {
-  const known = [wopanProvider, ...(yield* Settings).providers.map(({ name }) => name)]
-  return rows.flatMap(({ place, token: { provider } }): ReadonlyArray<TokensFile.Problem> => {
-    if (known.includes(provider)) return []
-    return [{ ...place, field: "provider", reason: `there is no ${provider}; there are ${known.join(", ")}` }]
-  })
-})
-
-const saidOf = ({ by, name }: Clash) =>
-  by === "token"
-    ? { reason: `the pool holds this token already, as ${name}` }
-    : { field: "name", reason: `the pool has another token named ${name}` }
 
 const counted = (n: number) => (n === 1 ? "1 token" : `${n} tokens`)
 

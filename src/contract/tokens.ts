@@ -11,7 +11,7 @@ const Name = Schema.String.check(
     expected: "1 to 100 characters, without control characters and without spaces at its ends"
   })
 )
-const Provider = Schema.String.check(
+export const Provider = Schema.String.check(
   Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,63}$/u, { expected: "the name of a provider" })
 )
 /** RFC 3339, in UTC. */

@@ -6,6 +6,7 @@ import { version } from "../version.ts"
 import { Access } from "../contract/Access.ts"
 import { Admin, Login } from "../contract/admin.ts"
 import { AlertsApi } from "../contract/alerts.ts"
+import { Console } from "../contract/console.ts"
 import { DriveApi } from "../contract/drive.ts"
 import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
@@ -132,6 +133,7 @@ export class Routed extends HttpApi.make("weirgate")
   .add(Admin)
   .add(ProvidersApi)
   .add(AlertsApi)
+  .add(Console)
   .add(Traced)
   .add(Probes) {}
 

@@ -16,6 +16,8 @@ export class Drain extends Context.Service<
     readonly isOver: () => boolean
     /** Requests under way, each to be told once when the wait is over; entered by them when they begin, and left when they end. */
     readonly underWay: Roster<UnderWay>
+    /** What has no end of its own, and so is told when the wait begins. */
+    readonly endless: Roster<UnderWay>
   }
 >()("weirgate/http/Drain") {
   static readonly layerWith = (patience: Duration.Input): Layer.Layer<Drain> =>
@@ -25,15 +27,21 @@ export class Drain extends Context.Service<
         const scope = yield* Effect.scope
         // Bounded by the connections, of which each has one request at a time.
         const underWay = new Roster<UnderWay>()
+        // One for each kind of such.
+        const endless = new Roster<UnderWay>()
         let isOver = false
         const end = Effect.sync(() => {
           isOver = true
           underWay.each((request) => request.end())
         })
         return Drain.of({
-          begin: Effect.asVoid(Effect.forkIn(Effect.delay(end, patience), scope)),
+          begin: Effect.suspend(() => {
+            endless.each((request) => request.end())
+            return Effect.asVoid(Effect.forkIn(Effect.delay(end, patience), scope))
+          }),
           isOver: () => isOver,
-          underWay
+          underWay,
+          endless
         })
       })
     )

@@ -7,6 +7,7 @@ import type { ManagerError } from "../contract/wire.ts"
 import type { CallFailure } from "../domain/Failure.ts"
 import type { DriveFailure } from "../drive/Drive.ts"
 import type { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "../manager/TokenManager.ts"
+import type { StreamRefused } from "../overview/Live.ts"
 import type { TokenUnknown } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 import type { GatewayFailure } from "../traffic/Gateway.ts"
@@ -47,6 +48,7 @@ export type WireFailure =
   | LoginRefused
   | LoginThrottled
   | PasswordRefused
+  | StreamRefused
 
 interface Wire {
   readonly status: number
@@ -178,6 +180,10 @@ function wireOf(failure: WireFailure): Wire {
       return { status: 403, type: "invalid_request_error", code: "foreign_host", message }
     case "ShuttingDown":
       return { status: 503, type: "server_error", code: "shutting_down", message, retryAfter: Duration.seconds(1) }
+    case "StreamRefused":
+      return failure.reason === "full"
+        ? { ...tooMany("too_many_streams", message), retryAfter: Duration.seconds(15) }
+        : { status: 503, type: "server_error", code: "shutting_down", message, retryAfter: Duration.seconds(1) }
     case "NotFound":
       return { status: 404, type: "invalid_request_error", code: "not_found", message }
     case "RequestRejected":

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { Gateway } from "../traffic/Gateway.ts"
 import { type Endpoint, endpoints } from "../upstream/ModelClient.ts"
 import { ClientKeys } from "../access/ClientKeys.ts"
+import { Exchanges } from "../overview/Exchanges.ts"
 import { remembering } from "./Access.ts"
 import { Drain } from "./Drain.ts"
 import { type Around, ModelExchange } from "./modelExchange.ts"
@@ -33,7 +34,7 @@ export class ModelServer extends Context.Service<
   /** What the drain has left under way when it is released is aborted. */
   static readonly layerWith = (
     options: ModelServerOptions
-  ): Layer.Layer<ModelServer, never, Gateway | Drain | ClientKeys> =>
+  ): Layer.Layer<ModelServer, never, Gateway | Drain | ClientKeys | Exchanges> =>
     Layer.effect(
       ModelServer,
       Effect.gen(function* () {
@@ -50,6 +51,8 @@ export class ModelServer extends Context.Service<
           judge: remembering(keys, () => clock.currentTimeMillisUnsafe()),
           gateway: yield* Gateway,
           drain,
+          exchanges: yield* Exchanges,
+          now: () => clock.currentTimeMillisUnsafe(),
           fork: Effect.runForkWith(yield* Effect.context<never>()),
           nextId: () => `req-${origin}-${(++ordinal).toString(36)}`
         }

@@ -8,6 +8,9 @@ import type { Socket } from "node:net"
 import { local } from "../access/Client.ts"
 import { ClientKeys } from "../access/ClientKeys.ts"
 import { Caller } from "../contract/Access.ts"
+import { Exchanges } from "../overview/Exchanges.ts"
+import { Live } from "../overview/Live.ts"
+import { Overview } from "../overview/Overview.ts"
 import { Store } from "../store/Store.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
@@ -18,6 +21,7 @@ import * as Access from "./Access.ts"
 import { adminRoutes, loginRoutes } from "./adminRoutes.ts"
 import { Api, Routed } from "./Api.ts"
 import { consoleFiles } from "./consoleFiles.ts"
+import { consoleRoutes } from "./consoleRoutes.ts"
 import { Drain } from "./Drain.ts"
 import { driveRoutes } from "./driveRoutes.ts"
 import { errorResponse } from "./Errors.ts"
@@ -136,10 +140,14 @@ export const layer = (options: ServerOptions) =>
         ),
         // Below the rest: released last, when there is nothing left to wait for.
         Layer.provide(ModelServer.layerWith({ isOpen, maxBodyBytes: options.maxBodyBytes })),
-        Layer.provide(Drain.layerWith(options.drain))
+        Layer.provide(Drain.layerWith(options.drain)),
+        Layer.provide(watched)
       )
     })
   )
+
+/** What the console is shown. */
+const watched = Live.layer.pipe(Layer.provideMerge(Overview.layer), Layer.provideMerge(Exchanges.layer))
 
 const routes = (options: ServerOptions, isOpen: () => boolean) => {
   const guard = {
@@ -158,6 +166,7 @@ const routes = (options: ServerOptions, isOpen: () => boolean) => {
           adminRoutes,
           providerRoutes,
           alertRoutes,
+          consoleRoutes,
           traces,
           probes
         ])

@@ -6,6 +6,7 @@ import { nameOf } from "../domain/Provider.ts"
 import type { Gateway, GatewayFailure, GatewayRequest } from "../traffic/Gateway.ts"
 import * as Journey from "../traffic/journey.ts"
 import type { Answer, Endpoint, StreamedAnswer, WholeAnswer } from "../upstream/ModelClient.ts"
+import { type Exchanges, type Outcome, outcomeOf } from "../overview/Exchanges.ts"
 import { type Client, nobody } from "../access/Client.ts"
 import type { ClientKeys, Verdict } from "../access/ClientKeys.ts"
 import { admitted, isLocalHost, keyOf } from "./Access.ts"
@@ -27,6 +28,8 @@ export interface Around {
   readonly maxBodyBytes: number
   readonly gateway: Gateway["Service"]
   readonly drain: Drain["Service"]
+  readonly exchanges: Exchanges["Service"]
+  readonly now: () => number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Names a request. */
   readonly nextId: () => string
@@ -48,6 +51,9 @@ export class ModelExchange implements UnderWay {
   #cut: (() => void) | undefined
   /** Nothing is to be written any more. */
   #isOver = false
+  #isCounted = false
+  #isClosed = false
+  readonly #beganAt: number
 
   constructor(around: Around, endpoint: Endpoint, request: IncomingMessage, response: ServerResponse) {
     this.#around = around
@@ -55,13 +61,15 @@ export class ModelExchange implements UnderWay {
     this.#request = request
     this.#response = response
     this.#id = around.nextId()
+    this.#beganAt = around.now()
     this.#journey = Journey.make(ModelRequest.wantsExplanation(request.headers))
   }
 
   begin(): void {
-    const { drain, fork, isOpen, judge, keys } = this.#around
+    const { drain, exchanges, fork, isOpen, judge, keys } = this.#around
     const { headers, socket } = this.#request
     drain.underWay.add(this)
+    exchanges.begun()
     this.#response.on("close", () => this.#closed())
     if (isOpen()) return isLocalHost(headers.host) ? this.#heed(nobody) : this.#refuse(new ForeignHost())
     const verdict = judge(headers.authorization, socket)
@@ -130,19 +138,23 @@ export class ModelExchange implements UnderWay {
     fiber.addObserver((exit) => this.#ended(exit))
   }
 
-  #answer(answer: Answer): Effect.Effect<void> {
-    if (this.#isOver) return Effect.void
+  /** Whether all of it was given. */
+  #answer(answer: Answer): Effect.Effect<boolean> {
+    if (this.#isOver) return Effect.succeed(false)
     if (answer._tag === "Streamed") return this.#stream(answer)
     this.#whole(answer)
-    return Effect.void
+    return Effect.succeed(true)
   }
 
   #whole({ body, contentType }: WholeAnswer): void {
     this.#write({ status: 200, headers: ["content-type", contentType], body })
   }
 
-  #stream(answer: StreamedAnswer): Effect.Effect<void> {
+  #stream(answer: StreamedAnswer): Effect.Effect<boolean> {
     this.#cut = answer.cut
+    const { exchanges, now } = this.#around
+    exchanges.streams()
+    exchanges.answered(now() - this.#beganAt)
     this.#response.writeHead(200, [...this.#told(), ...streamHeaders])
     return writeStream(this.#response, answer, this.#around.drain.isOver)
   }
@@ -152,6 +164,7 @@ export class ModelExchange implements UnderWay {
     drain.underWay.delete(this)
     const closing = Scope.closeUnsafe(this.#scope, exit)
     if (closing !== undefined) fork(closing)
+    if (Exit.isSuccess(exit) && this.#cut !== undefined) this.#count(exit.value === true ? "served" : "failed")
     // One whose client has left, or which has been told that we go, has nobody to tell.
     if (Exit.isSuccess(exit) || this.#isOver || Cause.hasInterruptsOnly(exit.cause)) return
     const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
@@ -171,14 +184,27 @@ export class ModelExchange implements UnderWay {
   #write({ body, headers, status }: WireAnswer): void {
     if (this.#isOver) return
     this.#isOver = true
+    const outcome = outcomeOf(status)
+    this.#count(outcome)
+    if (outcome === "served") this.#around.exchanges.answered(this.#around.now() - this.#beganAt)
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
     this.#response.writeHead(status, [...this.#told(), ...headers, "content-length", String(length)])
     this.#response.end(body)
   }
 
+  #count(outcome: Outcome): void {
+    if (this.#isCounted) return
+    this.#isCounted = true
+    this.#around.exchanges.ended(outcome)
+  }
+
   #closed(): void {
     this.#isOver = true
-    this.#around.drain.underWay.delete(this)
+    const { drain, exchanges } = this.#around
+    drain.underWay.delete(this)
+    if (!this.#isClosed) exchanges.closed(this.#cut !== undefined)
+    this.#isClosed = true
+    this.#count("left")
     // After an answer that was written to its end this finds nobody at work.
     this.#leave?.()
   }

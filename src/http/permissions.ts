@@ -14,6 +14,7 @@ const rules: Readonly<Record<string, Rule>> = {
   tokens: { roles: ["token", "admin"], always: true },
   drive: { roles: ["inference", "token", "admin"], always: true },
   admin: { roles: ["admin"], always: true },
+  console: { roles: ["admin"], always: true },
   /** Off the loopback; on it everyone may. */
   metrics: { roles: ["admin"], always: true }
 }

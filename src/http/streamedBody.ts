@@ -8,21 +8,29 @@ import { ShuttingDown } from "./failures.ts"
 
 /**
  * The headers are written already. A stream that breaks ends in an error event and without `[DONE]`: it must not look like a
- * whole answer.
+ * whole answer. Answers whether it was a whole one.
  */
 export const writeStream = (
   response: ServerResponse,
   answer: StreamedAnswer,
   isShuttingDown: () => boolean
-): Effect.Effect<void> => {
+): Effect.Effect<boolean> => {
   const written = (bytes: Uint8Array) => (response.write(bytes) ? Effect.void : taken(response))
   const piece = Effect.flatMap(answer.next, written)
   const all = Effect.andThen(written(answer.first), Effect.forever(piece))
   const end = (cause: Cause.Cause<CallFailure | Cause.Done>) => {
     const failure = cause.reasons.find(Cause.isFailReason)?.error
-    if (failure !== undefined && Cause.isDone(failure)) return Effect.sync(() => void response.end())
+    if (failure !== undefined && Cause.isDone(failure)) {
+      return Effect.sync(() => {
+        response.end()
+        return true
+      })
+    }
     const body = failure === undefined ? defectBody : brokenStreamBody(isShuttingDown() ? new ShuttingDown() : failure)
-    const told = Effect.sync(() => void response.end(`data: ${JSON.stringify(body)}\n\n`))
+    const told = Effect.sync(() => {
+      response.end(`data: ${JSON.stringify(body)}\n\n`)
+      return false
+    })
     if (failure !== undefined) return told
     return Effect.andThen(
       Effect.logError("a stream broke", Cause.pretty(cause)).pipe(Effect.annotateLogs({ service: "Http" })),

@@ -96,6 +96,8 @@ export interface GatewayOptions {
 export interface GatewayStatistics {
   readonly succeeded: number
   readonly failed: number
+  /** Of those that failed: the upstream said that it was asked too much, or that a token's quota is used up. */
+  readonly throttled: number
   readonly meanFirstEventMs: number
 }
 

@@ -111,6 +111,8 @@ export interface ProviderStanding {
 
 export interface GovernorStatistics {
   readonly waiting: number
+  /** Epoch milliseconds: since when the one waits that has waited longest; undefined when nobody waits. */
+  readonly oldestSince: number | undefined
   readonly inUse: number
   readonly granted: number
   readonly refused: number
@@ -421,6 +423,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     ),
     statistics: Effect.sync(() => ({
       waiting: dispatch.waiting(),
+      oldestSince: dispatch.oldest(),
       inUse: [...dispatch.providers.values()].reduce((sum, { capacity }) => sum + capacity.inUse(), 0),
       granted: counted.granted,
       refused: counted.refused,

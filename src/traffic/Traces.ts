@@ -10,6 +10,8 @@ export class Traces extends Context.Service<
   {
     readonly put: (trace: Trace) => Effect.Effect<void>
     readonly get: (id: string) => Effect.Effect<Trace | undefined>
+    /** The newest, newest first. */
+    readonly recent: (limit: number) => Effect.Effect<ReadonlyArray<Trace>>
   }
 >()("weirgate/traffic/Traces") {
   static readonly layer = Layer.sync(Traces, () => {
@@ -24,7 +26,8 @@ export class Traces extends Context.Service<
             break
           }
         }),
-      get: (id) => Effect.sync(() => traces.get(id))
+      get: (id) => Effect.sync(() => traces.get(id)),
+      recent: (limit) => Effect.sync(() => [...traces.values()].slice(-limit).toReversed())
     })
   })
 }

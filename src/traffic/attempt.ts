@@ -77,7 +77,7 @@ export const make = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
   const metrics = metricsIn(context)
-  const counted = { succeeded: 0, failed: 0, latencyMs: 0 }
+  const counted = { succeeded: 0, failed: 0, throttled: 0, latencyMs: 0 }
 
   /** Only Warp's tokens have a quota that is watched and predicted. */
   const isPredicted = ({ kind }: Provider) => kind === "warp"
@@ -89,6 +89,7 @@ export const make = Effect.gen(function* () {
     failure: CallFailure
   ) {
     counted.failed += 1
+    if (failure._tag === "Throttled" || failure._tag === "QuotaExhausted") counted.throttled += 1
     const at = now()
     Journey.note(job.journey, at - job.startedAt, "failed", {
       of: slot.target,
@@ -287,6 +288,7 @@ export const make = Effect.gen(function* () {
   const statistics = Effect.sync(() => ({
     succeeded: counted.succeeded,
     failed: counted.failed,
+    throttled: counted.throttled,
     meanFirstEventMs: counted.succeeded === 0 ? 0 : counted.latencyMs / counted.succeeded
   }))
 

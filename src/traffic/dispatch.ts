@@ -50,6 +50,8 @@ export interface Options extends Sites.SitesOptions {
 export interface Dispatch {
   readonly providers: ReadonlyMap<string, ProviderDesk>
   readonly waiting: () => number
+  /** Since when the one waits that has waited longest. */
+  readonly oldest: () => number | undefined
   configure(providers: Iterable<{ readonly name: string; readonly limits: Limits }>, now: number): void
   /** What can start at this moment starts; nothing waits, and nothing is refused. */
   take(now: number, asked: Asked): Granted | undefined
@@ -278,6 +280,13 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
   return {
     providers,
     waiting: () => waiters.size,
+    oldest: () => {
+      let oldest: number | undefined
+      waiters.each(({ arrivedAt }) => {
+        if (oldest === undefined || arrivedAt < oldest) oldest = arrivedAt
+      })
+      return oldest
+    },
     configure: (configured, now) => {
       const names = new Set<string>()
       for (const { limits, name } of configured) {

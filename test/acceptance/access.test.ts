@@ -25,7 +25,9 @@ const send = (
       headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
       ...(body !== undefined && { body: JSON.stringify(body) })
     })
-    const text = await response.text()
+    const isEndless = response.headers.get("content-type")?.startsWith("text/event-stream") === true
+    if (isEndless) await response.body?.cancel()
+    const text = isEndless ? "" : await response.text()
     const isJson = response.headers.get("content-type")?.includes("json") === true
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined }
   })
@@ -78,6 +80,14 @@ const routes: Readonly<Record<string, readonly [keyof typeof may, body?: object]
   "POST /api/admin/providers/{name}/resume": ["admin"],
   "POST /api/admin/providers/{name}/reset": ["admin"],
   "GET /api/admin/requests/{id}": ["models"],
+  "GET /api/admin/overview": ["admin"],
+  "GET /api/admin/events": ["admin"],
+  "GET /api/admin/tokens": ["admin"],
+  "POST /api/admin/tokens": ["admin", {}],
+  "POST /api/admin/tokens/import": ["admin", {}],
+  "DELETE /api/admin/tokens/{id}": ["admin"],
+  "GET /api/admin/decisions": ["admin"],
+  "GET /api/admin/requests": ["admin"],
   "GET /health": ["open"],
   "GET /healthz": ["open"],
   "GET /readyz": ["open"]

@@ -28,7 +28,12 @@ const ask = (
     const framed = { ...headers, "content-length": String(body.length) }
     const sent = request({ agent, host: "127.0.0.1", port, method, path, headers: framed }, (response) => {
       let text = ""
-      response.setEncoding("utf8").on("data", (part: string) => (text += part))
+      response.setEncoding("utf8").on("data", (part: string) => {
+        text += part
+        // It has no end.
+        if (path.startsWith("/api/admin/events")) response.destroy()
+      })
+      response.on("close", () => resolve({ status: response.statusCode ?? 0, text }))
       response.on("end", () => resolve({ status: response.statusCode ?? 0, text }))
       response.on("error", () => resolve({ status: 0, text }))
     })

@@ -267,6 +267,29 @@ describe("a console session", () => {
     }).pipe(inMemory)
   )
 
+  it.effect(
+    "goes on for what it has let in, however often its secret changes, and is not prolonged by the question",
+    () =>
+      Effect.gen(function* () {
+        const account = yield* withPassword
+        const first = yield* account.login(password, home)
+        yield* TestClock.setTime(15 * minute)
+        const next = (yield* shown(account, first))?.session ?? assert.fail("ended")
+        yield* TestClock.setTime(75 * minute - 1)
+        assert.isTrue(yield* account.goesOn(first.secret))
+        assert.isTrue(yield* account.goesOn(next.secret))
+        yield* TestClock.setTime(75 * minute)
+        assert.isFalse(yield* account.goesOn(first.secret))
+        const [left, other] = [yield* account.login(password, home), yield* account.login(password, home)]
+        yield* account.logout(left.secret)
+        assert.isFalse(yield* account.goesOn(left.secret))
+        assert.isTrue(yield* account.goesOn(other.secret))
+        yield* account.setPassword(wrong)
+        assert.isFalse(yield* account.goesOn(other.secret))
+        assert.isFalse(yield* account.goesOn(Redacted.make("synthetic")))
+      }).pipe(inMemory)
+  )
+
   it.effect("gives way when fifty have begun after it", () =>
     Effect.gen(function* () {
       const account = yield* withPassword

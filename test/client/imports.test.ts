@@ -27,7 +27,13 @@ const reachedFrom = (entry: string) => {
 }
 
 /** Of the server, what needs nothing else of it. */
-const light = new Set(["access/Client.ts", "domain/Token.ts", "domain/firstIssue.ts", "domain/tokenSecret.ts", "upstream/RetryAfter.ts"])
+const light = new Set([
+  "access/Client.ts",
+  "domain/Token.ts",
+  "domain/firstIssue.ts",
+  "domain/tokenSecret.ts",
+  "upstream/RetryAfter.ts"
+])
 
 describe("weirgate/client", () => {
   const { files, packages } = reachedFrom(join(src, "client/index.ts"))
