@@ -1,14 +1,18 @@
 /** Who is there, and which page is shown. */
 import { useEffect, useState } from "preact/hooks"
+import { Alerts } from "./pages/Alerts.tsx"
 import { Audit } from "./pages/Audit.tsx"
 import { Checks } from "./pages/Checks.tsx"
 import { Keys } from "./pages/Keys.tsx"
 import { Login } from "./pages/Login.tsx"
+import { Providers } from "./pages/Providers.tsx"
 import { Tokens } from "./pages/Tokens.tsx"
 import { logOut, resumed } from "./server.ts"
 
 const pages = [
   { path: "tokens", title: "Tokens", Page: Tokens },
+  { path: "providers", title: "Providers", Page: Providers },
+  { path: "alerts", title: "Alerts", Page: Alerts },
   { path: "checks", title: "Checks", Page: Checks },
   { path: "keys", title: "Keys", Page: Keys },
   { path: "audit", title: "Audit", Page: Audit }

@@ -3,9 +3,11 @@ import { Effect, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
 import { HttpApi, HttpApiClient } from "effect/http-api"
 import { Admin, Login } from "../contract/admin.ts"
+import { AlertsApi } from "../contract/alerts.ts"
+import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
 
-class ConsoleApi extends HttpApi.make("console").add(Login).add(Admin).add(Tokens) {}
+class ConsoleApi extends HttpApi.make("console").add(Login).add(Admin).add(Tokens).add(ProvidersApi).add(AlertsApi) {}
 
 /** What the session was told to show with each change; empty before the login. */
 let csrf = ""

@@ -1,7 +1,7 @@
 /** What is wrong now, and what was, on the wire. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { rules } from "../monitoring/rules.ts"
+import { rules } from "../domain/alertRule.ts"
 import { Access } from "./Access.ts"
 import { failures as error } from "./wire.ts"
 

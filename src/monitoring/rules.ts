@@ -1,21 +1,10 @@
 /** What a person wants to be told of in time: pure rules over what the services know at one moment. Instants are in epoch milliseconds. */
 import { Duration } from "effect"
+import type { Rule } from "../domain/alertRule.ts"
 import type { TokenState } from "../pool/tokenState.ts"
 import type { ProviderStanding } from "../traffic/Governor.ts"
 
-export const rules = [
-  /** More attempts to acquire a token within an hour than is usual. */
-  "acquisition_rate",
-  /** The hour or the day has no place left for an attempt. */
-  "acquisition_budget",
-  /** Tokens are held, and none of them can be used. */
-  "tokens_unusable",
-  /** Nothing can be sent to it. */
-  "provider_down",
-  /** All that is usable is predicted to be used up soon. */
-  "quota_ending"
-] as const
-export type Rule = (typeof rules)[number]
+export { type Rule, rules } from "../domain/alertRule.ts"
 
 export interface Timing {
   /** How long the condition must have held before it is told. */

@@ -35,7 +35,7 @@ const logIn = async (page: Page, url: string, folder: string) => {
   await page.getByRole("heading", { name: "Tokens" }).waitFor()
 }
 
-const titles = ["Tokens", "Checks", "Keys", "Audit"]
+const titles = ["Tokens", "Providers", "Checks", "Keys", "Audit"]
 
 describe("the console", () => {
   for (const [width, colorScheme] of [
@@ -87,6 +87,17 @@ describe("the console", () => {
               assert.notInclude(text, "synthetic-token-of-mine", title)
             }
             await page.getByText("key.revoke").first().waitFor()
+
+            await page.getByRole("link", { name: "Providers" }).click()
+            await page.getByRole("button", { name: "Pause warp" }).click()
+            await page.getByText("paused", { exact: true }).waitFor()
+            await page.getByRole("button", { name: "Resume warp" }).click()
+            await page.getByText("in order").waitFor()
+            await page.getByRole("link", { name: "Alerts" }).click()
+            await page.getByText("Nothing needs you.").waitFor()
+            assert.deepStrictEqual(await faultsOf(page), [])
+            await page.getByRole("link", { name: "Audit" }).click()
+            await page.getByText("provider.resume").first().waitFor()
             await page.reload()
             await page.getByRole("heading", { name: "Audit" }).waitFor()
             await page.getByRole("button", { name: "Log out" }).click()
