@@ -7,13 +7,13 @@ import { Store } from "../store/Store.ts"
 import { WopanClient, type WopanEntry, wopanProvider as provider } from "../upstream/WopanClient.ts"
 import type { Account } from "./accounts.ts"
 import * as Address from "./address.ts"
-import { type DriveFailure, inShort, PathUnknown } from "./failure.ts"
+import { type DriveFailure, inShort, isOfToken, PathUnknown } from "./failure.ts"
 import * as Known from "./known.ts"
 import * as Listings from "./listings.ts"
 import * as Live from "./live.ts"
 import { parse, pathOf } from "./path.ts"
 import * as Preference from "./preference.ts"
-import { accountNamed, search } from "./search.ts"
+import { accountNamed, search, type Search } from "./search.ts"
 import { counted } from "./telling.ts"
 
 export { type DriveFailure, PathUnknown } from "./failure.ts"
@@ -146,7 +146,7 @@ const make = Effect.fnUntraced(function* (
         return found.answer
       }
       const last = yield* known.last(path, whom.only, found)
-      if (last === undefined) return yield* found.failure ?? new PathUnknown({ path })
+      if (last === undefined) return yield* hindrance(found) ?? new PathUnknown({ path })
       const failure =
         found.failure === undefined ? "the token of the account cannot be used now" : inShort(found.failure)
       return { ...(yield* answered(path, last.account, "cache", last.listing)), failure }
@@ -165,7 +165,8 @@ const make = Effect.fnUntraced(function* (
         yield* preference.note(found)
         return { path, url: found.answer, account: found.account.name }
       }
-      if (found.failure !== undefined) return yield* found.failure
+      const failure = hindrance(found)
+      if (failure !== undefined) return yield* failure
       // Of a file that a drive is known to hold, which cannot be asked now, it cannot be said that there is none.
       const holds = (listing: Listings.KnownListing) => Address.fidOf(listing, name) !== undefined
       const last = yield* known.last(pathOf(folder), whom.only, found, holds)
@@ -178,6 +179,13 @@ const make = Effect.fnUntraced(function* (
 
   return Drive.of({ list, download })
 })
+
+/**
+ * Why it is not known whether there is such a path. Where a drive has said that there is none, a token of no use elsewhere is no
+ * reason: else one bad token would make every wrong path a fault of ours.
+ */
+const hindrance = ({ failure, unknownTo }: Search<unknown>): DriveFailure | undefined =>
+  failure !== undefined && unknownTo.size > 0 && isOfToken(failure) ? undefined : failure
 
 /** Long, or of characters that do not belong on a line, it is not repeated whole. */
 const refused = (path: string, reason: string) => {

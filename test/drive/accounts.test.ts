@@ -240,6 +240,20 @@ describe("download addresses", () => {
     }).pipe(Effect.provide(world(both)))
   )
 
+  it.effect("are of an unknown path where a drive says so, whatever another account's token has come to", () =>
+    Effect.gen(function* () {
+      const { drive, pool } = yield* start(["one"])
+      yield* pool.add({
+        provider: "wopan",
+        name: "junk",
+        kind: "shared",
+        credential: { access: Redacted.make("synthetic-token-of-no-account") }
+      })
+      assert.instanceOf(yield* Effect.flip(drive.list({ path: "nowhere" })), PathUnknown)
+      assert.instanceOf(yield* Effect.flip(drive.download({ path: "nowhere/x" })), PathUnknown)
+    }).pipe(Effect.provide(world(both)))
+  )
+
   it.effect("of a file that a drive held which cannot be asked now are no unknown path", () =>
     Effect.gen(function* () {
       const { drive, ids, pool } = yield* start(["one", "two"])
