@@ -133,10 +133,13 @@ export {
 export * as Sqlite from "./store/Sqlite.ts"
 export {
   type Backend,
+  type Behind,
   type Change,
   type Collection,
   fromBackend,
   type Journal,
+  type Page,
+  type PageQuery,
   type Records,
   Store,
   StoreUnavailable,

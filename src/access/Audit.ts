@@ -1,6 +1,6 @@
 /** What people and programs have changed, and who tried to come in. */
 import { Clock, Context, Effect, Layer, Metric, Schema } from "effect"
-import { type Journal, Store, type StoreUnavailable } from "../store/Store.ts"
+import { type Journal, type Page, type PageQuery, Store, type StoreUnavailable } from "../store/Store.ts"
 
 export const AuditEntry = Schema.Struct({
   /** Epoch milliseconds. */
@@ -28,6 +28,8 @@ export class Audit extends Context.Service<
     record(entry: Omit<AuditEntry, "at">): Effect.Effect<void>
     /** Newest first. Of all processes on the store. */
     recent(limit: number): Effect.Effect<ReadonlyArray<AuditEntry>, StoreUnavailable>
+    /** The same in pages. */
+    page(query: PageQuery<AuditEntry>): Effect.Effect<Page<AuditEntry>, StoreUnavailable>
   }
 >()("weirgate/access/Audit") {
   static readonly layer: Layer.Layer<Audit, never, Store> = Layer.effect(
@@ -86,5 +88,9 @@ const make = Effect.gen(function* () {
     Effect.annotateLogs({ service: "Audit" })
   )
 
-  return Audit.of({ record, recent: (limit) => store.recent(journal, limit) })
+  return Audit.of({
+    record,
+    recent: (limit) => store.recent(journal, limit),
+    page: (query) => store.page(journal, query)
+  })
 })

@@ -3,13 +3,14 @@ import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { Scope } from "effect"
 import { warpProvider } from "../domain/Provider.ts"
 import type { TokenPool } from "../pool/TokenPool.ts"
-import type { Store, StoreUnavailable } from "../store/Store.ts"
+import type { Page, PageQuery, Store, StoreUnavailable } from "../store/Store.ts"
 import type { Vault } from "../store/Vault.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
 import type { Cache } from "./Cache.ts"
 import * as Creation from "./creation.ts"
 import { type AcquiredToken, AcquisitionDenied, type AcquisitionRequest, type Decision } from "./decision.ts"
-import { contextOf, storeFailed, type Verdict } from "./decision.ts"
+import { contextOf, type Verdict } from "./decision.ts"
+import { storeFailed } from "./storeFailed.ts"
 import * as Decisions from "./decisions.ts"
 import { Dedup, type Shared } from "./Dedup.ts"
 import * as Grounds from "./grounds.ts"
@@ -35,8 +36,10 @@ export class Acquisition extends Context.Service<
      * the upstream was asked for is stored all the same.
      */
     request(request: AcquisitionRequest): Effect.Effect<AcquiredToken, AcquisitionDenied>
-    /** The newest decisions, newest first; 500 are kept. */
+    /** The newest decisions, newest first, of all processes on the store; 10,000 are kept. */
     decisions(limit: number): Effect.Effect<ReadonlyArray<Decision>, StoreUnavailable>
+    /** A page of them, also of those of one provider, answer or step. */
+    decisionPage(query: PageQuery<Decision>): Effect.Effect<Page<Decision>, StoreUnavailable>
     /** How many requests are at work now in this process. */
     readonly processing: Effect.Effect<number>
   }
@@ -64,7 +67,7 @@ const make = Effect.fnUntraced(function* ({
   const search = yield* Search.make
   const grounds = yield* Grounds.make(providers)
   const creation = yield* Creation.make
-  const { keep, recent } = yield* Decisions.make
+  const { keep, page, recent } = yield* Decisions.make
 
   /** Makes a token of an attempt that was left unfinished, if there is one that nobody holds. */
   const finish = (
@@ -173,6 +176,7 @@ const make = Effect.fnUntraced(function* ({
       })
     }),
     decisions: recent,
+    decisionPage: page,
     processing: dedup.processing
   })
 })

@@ -8,7 +8,8 @@ import type { Collection, Store, StoreUnavailable } from "../store/Store.ts"
 import * as evidence from "./evidence.ts"
 import { defaults, isShort, predict, type Prediction, type PredictRules } from "./predict.ts"
 
-export { type Level, levels, type Prediction } from "./predict.ts"
+export type { Level } from "../domain/quotaLevel.ts"
+export type { Prediction } from "./predict.ts"
 
 export interface PredictorOptions {
   /** Traffic of this time counts, in whole minutes (default 5 minutes). */

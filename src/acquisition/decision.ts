@@ -1,7 +1,6 @@
 /** The words in which an acquisition is decided: the steps, the answers, and what is kept of each decision. */
 import { Schema } from "effect"
 import type { TokenId, TokenKind } from "../domain/Token.ts"
-import type { StoreUnavailable } from "../store/Store.ts"
 
 export const Step = Schema.Literals(["dedup", "cache", "in_flight", "policy", "rate_limiter", "predictor", "upstream"])
 export type Step = typeof Step.Type
@@ -71,8 +70,3 @@ export type Verdict = {
       readonly undecided?: boolean
     }
 )
-
-/** Without the store nothing can be decided safely, so nothing is granted. */
-export const storeFailed =
-  (step: Step) =>
-  (error: StoreUnavailable): Verdict => ({ step, answer: "denied", reason: error.message, inputs: {}, undecided: true })

@@ -1,10 +1,10 @@
 /** Tells of each decision: in the journal, in the log and as a metric. */
 import { Clock, Duration, Effect, Metric, Semaphore } from "effect"
-import { type Journal, Store } from "../store/Store.ts"
+import { type Journal, type PageQuery, Store } from "../store/Store.ts"
 import { type AcquisitionRequest, Decision, type Step, type Verdict } from "./decision.ts"
 import { normalise } from "./errorText.ts"
 
-export const journal: Journal<Decision> = { name: "acquisition-decision", schema: Decision, keep: 500 }
+export const journal: Journal<Decision> = { name: "acquisition-decision", schema: Decision, keep: 10_000 }
 
 /** Longest text of a caller or a reason that is kept. */
 const maxText = 300
@@ -88,7 +88,11 @@ export const make = Effect.gen(function* () {
       Effect.uninterruptible(Effect.annotateLogs(effect, { service: "Acquisition", provider, step }))
   )
 
-  return { keep, recent: (limit: number) => Effect.andThen(flush, store.recent(journal, limit)) }
+  return {
+    keep,
+    recent: (limit: number) => Effect.andThen(flush, store.recent(journal, limit)),
+    page: (query: PageQuery<Decision>) => Effect.andThen(flush, store.page(journal, query))
+  }
 })
 
 const levelOf = { token: "Info", denied: "Debug", failed: "Warn" } as const

@@ -2,12 +2,9 @@
  * The pure rules of prediction: how much quota a token has left, and how sure that is. The upstream's own word outranks every
  * guess while it is fresh; without evidence the confidence is 0.
  */
+import { type Level, levels } from "../domain/quotaLevel.ts"
 import type { TokenKind } from "../domain/Token.ts"
 import { type KindEvidence, minute, recentBuckets, type TokenEvidence, usualWindow } from "./evidence.ts"
-
-/** How much is left, most first. */
-export const levels = ["HIGH", "MEDIUM", "LOW", "CRITICAL", "EXHAUSTED"] as const
-export type Level = (typeof levels)[number]
 
 export interface Prediction {
   readonly level: Level

@@ -3,11 +3,11 @@ import { Clock, Duration, Effect } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Cache } from "./Cache.ts"
-import { type AcquiredToken, type AcquisitionRequest, contextOf, type Step, storeFailed } from "./decision.ts"
-import type { Verdict } from "./decision.ts"
+import { type AcquiredToken, type AcquisitionRequest, contextOf, type Step, type Verdict } from "./decision.ts"
 import { sooner } from "./grounds.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 import { Dedup, type Look } from "./Dedup.ts"
+import { storeFailed } from "./storeFailed.ts"
 
 /** What was found, and when. */
 export interface Found {

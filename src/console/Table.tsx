@@ -10,39 +10,42 @@ export interface Column<Row> {
 }
 
 interface Properties<Row> {
-  readonly asked: Asked<ReadonlyArray<Row>>
+  readonly asked: Pick<Asked<ReadonlyArray<Row>>, "answer" | "trouble">
+  /** What the rows are. */
+  readonly label: string
   readonly columns: ReadonlyArray<Column<Row>>
   readonly keyOf: (row: Row) => string
   /** What it means that there is none. */
   readonly empty: string
 }
 
-export const Table = <Row,>({ asked: { answer, trouble }, columns, empty, keyOf }: Properties<Row>) => (
+export const Table = <Row,>({ asked: { answer, trouble }, columns, empty, keyOf, label }: Properties<Row>) => (
   <>
-    {trouble !== undefined && (
+    {trouble?.kind === "refused" && (
       <p class="notice trouble" role="status">
         {trouble.message} {answer !== undefined && "What is shown is what was known last."}
       </p>
     )}
-    {answer === undefined && trouble === undefined && <p class="notice">Loading …</p>}
+    {answer === undefined && trouble?.kind !== "refused" && <p class="notice">Loading …</p>}
     {answer?.length === 0 && <p class="notice">{empty}</p>}
     {answer !== undefined && answer.length > 0 && (
-      <div class="scroll" tabIndex={0} role="region" aria-label="Table">
-        <table>
-          <thead>
-            <tr>
+      <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+        {/* The roles are said because a browser forgets them where the style sheet lays the rows out as cards. */}
+        <table role="table">
+          <thead role="rowgroup">
+            <tr role="row">
               {columns.map(({ isNumber, title }) => (
-                <th key={title} scope="col" class={isNumber ? "number" : undefined}>
+                <th key={title} role="columnheader" scope="col" class={isNumber ? "number" : undefined}>
                   {title}
                 </th>
               ))}
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             {answer.map((row) => (
-              <tr key={keyOf(row)}>
+              <tr key={keyOf(row)} role="row">
                 {columns.map(({ cell, isNumber, title }) => (
-                  <td key={title} data-title={title} class={isNumber ? "number" : undefined}>
+                  <td key={title} role="cell" data-title={title} class={isNumber ? "number" : undefined}>
                     {cell(row)}
                   </td>
                 ))}

@@ -17,3 +17,16 @@ export const ago = (at: number, now: number): string => {
 
 /** To the second, in this browser's zone. */
 export const exact = (at: number): string => new Date(at).toLocaleString()
+
+/** To the second, of today. */
+export const clock = (at: number): string => new Date(at).toLocaleTimeString()
+
+/** How long, in at most three digits: `320 ms`, `1.2 s`, `4 min`. */
+export const span = (milliseconds: number): string => {
+  if (milliseconds < 1_000) return `${Math.round(milliseconds)} ms`
+  const seconds = milliseconds / 1_000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 120) return `${Math.round(seconds)} s`
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`
+}

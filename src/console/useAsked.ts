@@ -1,5 +1,6 @@
 /** An answer of the server that is asked for again by itself, and kept while the server is away. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
+import { onTopic, type Topic } from "./live.ts"
 import { isTrouble, type Trouble } from "./server.ts"
 
 export interface Asked<A> {
@@ -11,7 +12,21 @@ export interface Asked<A> {
   readonly again: () => void
 }
 
-export const useAsked = <A>(question: () => Promise<A>, every = 5_000): Asked<A> => {
+interface When {
+  /** In milliseconds; 5 s unless told otherwise. Nobody is asked for a page that nobody sees. */
+  readonly every?: number
+  /** At once, too, when the server says that something of it has changed; once a second at most. */
+  readonly on?: Topic
+  /** What the question is about: another question is asked at once. */
+  readonly about?: string
+}
+
+const second = 1_000
+
+export const useAsked = <A>(
+  question: () => Promise<A>,
+  { about = "", every = 5 * second, on = "all" }: When = {}
+): Asked<A> => {
   const [answer, setAnswer] = useState<A>()
   const [trouble, setTrouble] = useState<Trouble>()
   const newest = useRef(0)
@@ -36,11 +51,27 @@ export const useAsked = <A>(question: () => Promise<A>, every = 5_000): Asked<A>
 
   useEffect(() => {
     again()
-    const timer = setInterval(again, every)
+    const seen = () => {
+      if (!document.hidden) again()
+    }
+    let soon: ReturnType<typeof setTimeout> | undefined
+    const changed = (topic: Topic) => {
+      if (topic !== "all" && topic !== on) return
+      soon ??= setTimeout(() => {
+        soon = undefined
+        seen()
+      }, second / 4)
+    }
+    const timer = setInterval(seen, every)
+    const deaf = onTopic(changed)
+    document.addEventListener("visibilitychange", seen)
     return () => {
       clearInterval(timer)
+      clearTimeout(soon)
+      deaf()
+      document.removeEventListener("visibilitychange", seen)
       newest.current++
     }
-  }, [again, every])
+  }, [about, again, every, on])
   return { answer, trouble, again }
 }

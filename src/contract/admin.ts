@@ -3,11 +3,11 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { Role } from "../access/Client.ts"
 import { Access } from "./Access.ts"
+import { aboutBefore, cursor, limitOf, next } from "./page.ts"
 import { failures as error } from "./wire.ts"
 
 /** Epoch milliseconds. */
 const Instant = Schema.Finite
-const Limit = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 }))
 const Password = Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(1_024)))
 
 export const SessionView = Schema.Struct({
@@ -117,15 +117,25 @@ export class Admin extends HttpApiGroup.make("admin")
       "Revokes a key, by its id or name"
     ),
     HttpApiEndpoint.get("audit", "/api/admin/audit", {
-      query: { limit: Schema.optionalKey(Limit) },
-      success: Schema.Struct({ entries: Schema.Array(AuditEntry) }),
+      query: { limit: limitOf(1_000), before: cursor },
+      success: Schema.Struct({ entries: Schema.Array(AuditEntry), next }),
       error
-    }).annotate(OpenApi.Summary, "What was changed, and by whom; newest first"),
+    })
+      .annotate(
+        OpenApi.Summary,
+        "What was changed, and by whom; newest first, of the 10,000 entries that are kept; 100 a page unless it says so"
+      )
+      .annotate(OpenApi.Description, aboutBefore),
     HttpApiEndpoint.get("checks", "/api/admin/checks", {
-      query: { limit: Schema.optionalKey(Limit), token: Schema.optionalKey(Schema.String) },
-      success: Schema.Struct({ checks: Schema.Array(CheckResult) }),
+      query: { limit: limitOf(1_000), before: cursor, token: Schema.optionalKey(Schema.String) },
+      success: Schema.Struct({ checks: Schema.Array(CheckResult), next }),
       error
-    }).annotate(OpenApi.Summary, "How the tokens' health checks ended; newest first"),
+    })
+      .annotate(
+        OpenApi.Summary,
+        "How the tokens' health checks ended; newest first, of the 5,000 that are kept; 100 a page unless it says so"
+      )
+      .annotate(OpenApi.Description, aboutBefore),
     HttpApiEndpoint.post("check", "/api/admin/tokens/:id/check", {
       params: id,
       success: Schema.Struct({ check: Schema.NullOr(CheckResult) }),

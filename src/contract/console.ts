@@ -2,10 +2,11 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Decision } from "../acquisition/decision.ts"
-import { levels } from "../acquisition/predict.ts"
+import { levels } from "../domain/quotaLevel.ts"
 import { TokenKind } from "../domain/Token.ts"
 import { Trace } from "../traffic/journey.ts"
 import { Access } from "./Access.ts"
+import { aboutBefore, cursor, limitOf, next } from "./page.ts"
 import { NewToken, Provider, TokenState } from "./tokens.ts"
 import { failures as error } from "./wire.ts"
 
@@ -163,13 +164,8 @@ export const ConsoleEvent = Schema.Union([
   event("request", TraceSummary)
 ])
 
-const limitOf = (maximum: number) =>
-  Schema.optionalKey(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum })))
-/** As an answer's `next` had it. */
-const cursor = Schema.optionalKey(Schema.String.check(Schema.isMaxLength(2_000)))
 /** Only `true` and `1` say yes. */
 const Flag = Schema.optionalKey(Schema.Literals(["true", "false", "1", "0"]))
-const next = Schema.NullOr(Schema.String)
 const id = Schema.Struct({ id: Schema.String.check(Schema.isMaxLength(200)) })
 
 const TokenRows = Schema.Array(Schema.Record(Schema.String, Schema.Json))
@@ -226,12 +222,14 @@ export class Console extends HttpApiGroup.make("console")
       query: {
         provider: Schema.optionalKey(Provider),
         state: Schema.optionalKey(TokenState),
+        /** A part of the name or of the id, in whatever case. */
+        find: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(100))),
         limit: limitOf(1_000),
         cursor
       },
       success: Schema.Struct({
         tokens: Schema.Array(ConsoleToken),
-        /** Of that provider and state, on all pages. */
+        /** Of those that are meant, on all pages. */
         total: Count,
         next
       }),
@@ -262,17 +260,23 @@ export class Console extends HttpApiGroup.make("console")
       error
     }).annotate(OpenApi.Summary, "Forgets a token, secrets and all; leases of it end with it"),
     HttpApiEndpoint.get("decisions", "/api/admin/decisions", {
-      query: { limit: limitOf(500), before: cursor },
+      query: {
+        limit: limitOf(500),
+        before: cursor,
+        provider: Schema.optionalKey(Provider),
+        answer: Schema.optionalKey(Decision.fields.answer),
+        step: Schema.optionalKey(Decision.fields.step)
+      },
       success: Schema.Struct({ decisions: Schema.Array(Decision), next }),
       error
     })
       .annotate(
         OpenApi.Summary,
-        "How requests for a token were decided, and why; newest first, of the 500 that are kept"
+        "How requests for a token were decided, and why; newest first, of the 10,000 that are kept; 100 a page unless it says so"
       )
       .annotate(
         OpenApi.Description,
-        "`before` is what an answer had as its `next`, or an instant in epoch milliseconds."
+        `${aboutBefore} \`provider\`, \`answer\` and \`step\` leave only the decisions that have them all.`
       ),
     HttpApiEndpoint.get("requests", "/api/admin/requests", {
       query: { limit: limitOf(500) },

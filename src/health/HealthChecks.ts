@@ -3,7 +3,7 @@ import { Cause, Clock, Context, Duration, Effect, Fiber, Layer, Queue, Schema } 
 import { TokenId } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
-import { type Journal, Store, type StoreUnavailable } from "../store/Store.ts"
+import { type Journal, type Page, type PageQuery, Store, type StoreUnavailable } from "../store/Store.ts"
 import * as Checking from "./checking.ts"
 import { plan } from "./schedule.ts"
 import * as telling from "./telling.ts"
@@ -33,6 +33,8 @@ export class HealthChecks extends Context.Service<
   {
     /** Newest first, of at most the last 5,000 of all tokens. Survives a restart. */
     history(limit: number, token?: TokenId): Effect.Effect<ReadonlyArray<CheckResult>, StoreUnavailable>
+    /** The same in pages. */
+    historyPage(query: PageQuery<CheckResult>): Effect.Effect<Page<CheckResult>, StoreUnavailable>
     /**
      * Checks one token now, whatever the schedule says; joins a check of it that is under way. Undefined when there is no such
      * token, or its upstream cannot be asked or says nothing. Waits for the upstream, up to two minutes; the check goes on when
@@ -169,8 +171,7 @@ const make = Effect.fnUntraced(function* (options: HealthCheckOptions) {
     history: (limit, token) =>
       token === undefined
         ? store.recent(journal, limit)
-        : Effect.map(store.recent(journal, journal.keep), (all) =>
-            all.filter((result) => result.token === token).slice(0, limit)
-          )
+        : Effect.map(store.page(journal, { limit, where: { token } }), ({ items }) => items),
+    historyPage: (query) => store.page(journal, query)
   })
 })

@@ -10,8 +10,8 @@ import { Console } from "../contract/console.ts"
 import { DriveApi } from "../contract/drive.ts"
 import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
+import { Traced } from "../contract/traces.ts"
 import { ErrorBody, failures } from "../contract/wire.ts"
-import { Trace } from "../traffic/journey.ts"
 import { ModelList } from "./models.ts"
 import { PerformanceReport } from "./Performance.ts"
 
@@ -85,16 +85,6 @@ class Models extends HttpApiGroup.make("models")
       OpenApi.Summary,
       "How tokens are spent, predicted and acquired"
     )
-  )
-  .middleware(Access) {}
-
-class Traced extends HttpApiGroup.make("traces")
-  .add(
-    HttpApiEndpoint.get("request", "/api/admin/requests/:id", {
-      params: { id: Schema.String },
-      success: Trace,
-      error: failures
-    }).annotate(OpenApi.Summary, "What became of a request that was sent with x-weirgate-explain: 1")
   )
   .middleware(Access) {}
 

@@ -14,6 +14,7 @@ import { Routed } from "./Api.ts"
 import { auditing } from "./audited.ts"
 import { answering } from "./Errors.ts"
 import { BadRequest } from "./failures.ts"
+import { paged } from "./journalPages.ts"
 import { isOfOtherPage } from "./sameSite.ts"
 import { cookieOf, withCookie, withoutCookie } from "./sessionCookie.ts"
 
@@ -120,11 +121,12 @@ export const adminRoutes = HttpApiBuilder.group(
         )
       )
       .handle("audit", ({ query }) =>
-        answering(Effect.map(audit.recent(query.limit ?? 100), (entries) => ({ entries })))
+        answering(Effect.map(paged(query, audit.page), ({ items, next }) => ({ entries: items, next })))
       )
       .handle("checks", ({ query }) => {
         const token = query.token === undefined || query.token === "" ? undefined : TokenId.make(query.token)
-        return answering(Effect.map(checks.history(query.limit ?? 100, token), (checks) => ({ checks })))
+        const page = paged(query, (asked) => checks.historyPage({ ...asked, where: { token } }))
+        return answering(Effect.map(page, ({ items, next }) => ({ checks: items, next })))
       })
       .handle("check", ({ params }) =>
         answering(

@@ -28,11 +28,8 @@ import { Drain } from "./Drain.ts"
 import { answering, errorResponse } from "./Errors.ts"
 import { eventStream } from "./eventStream.ts"
 import { BadRequest } from "./failures.ts"
+import { noCursor, paged, usualLimit } from "./journalPages.ts"
 
-/** On a page that does not say how many. */
-const usualLimit = 100
-/** All that the journal keeps. */
-const mostDecisions = 500
 const mostProblems = 100
 
 export const consoleRoutes = HttpApiBuilder.group(
@@ -78,11 +75,11 @@ export const consoleRoutes = HttpApiBuilder.group(
     return handlers
       .handle("overview", () => overview.read())
       .handleRaw("events", ({ request }) => answering(eventStream(live, request, admission)))
-      .handle("tokens", ({ query: { cursor, limit = usualLimit, provider, state } }) =>
+      .handle("tokens", ({ query: { cursor, find, limit = usualLimit, provider, state } }) =>
         Effect.gen(function* () {
           const after = cursor === undefined ? undefined : Pages.placeAt(cursor)
           if (cursor !== undefined && after === undefined) return yield* noCursor("cursor")
-          const views = (yield* pool.list(provider)).filter((view) => state === undefined || view.state._tag === state)
+          const views = (yield* pool.list(provider)).filter(Pages.meant(state, find))
           const page = Pages.named(views, after, limit)
           const tokens = yield* Effect.forEach(page.items, shownWithQuota)
           return { tokens, total: views.length, next: page.next ?? null }
@@ -113,13 +110,11 @@ export const consoleRoutes = HttpApiBuilder.group(
           return { done: true as const }
         }).pipe(answering)
       )
-      .handle("decisions", ({ query: { before, limit = usualLimit } }) =>
-        Effect.gen(function* () {
-          const point = before === undefined ? undefined : Pages.pointAt(before)
-          if (before !== undefined && point === undefined) return yield* noCursor("before")
-          const page = Pages.before(yield* acquisition.decisions(mostDecisions), point, limit)
-          return { decisions: page.items, next: page.next ?? null }
-        }).pipe(answering)
+      .handle("decisions", ({ query: { before, limit, ...where } }) =>
+        paged({ before, limit }, (query) => acquisition.decisionPage({ ...query, where })).pipe(
+          Effect.map(({ items, next }) => ({ decisions: items, next })),
+          answering
+        )
       )
       .handle("requests", ({ query: { limit = usualLimit } }) =>
         Effect.map(traces.recent(limit), (newest) => ({ requests: newest.map(summaryOf) }))
@@ -128,9 +123,6 @@ export const consoleRoutes = HttpApiBuilder.group(
 )
 
 const isYes = (flag: string | undefined) => flag === "true" || flag === "1"
-
-const noCursor = (param: string) =>
-  new BadRequest({ status: 400, param, reason: "expected what an answer had as its next" })
 
 /** Bounded by the server's largest body; one that cannot be read is answered to as everywhere. */
 const textOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {

@@ -1,4 +1,5 @@
 /** Lists in pages: pure rules of where a page begins and ends, while others come and go. */
+import type { Behind } from "../store/Store.ts"
 
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
@@ -10,6 +11,14 @@ export interface Named {
   readonly id: string
   readonly name: string
   readonly provider: string
+}
+
+/** Whether a token is in that state and has that in its name or id; all are, when neither is given. */
+export const meant = (state: string | undefined, find: string | undefined) => {
+  const part = find?.toLowerCase()
+  return (view: Named & { readonly state: { readonly _tag: string } }): boolean =>
+    (state === undefined || view.state._tag === state) &&
+    (part === undefined || view.name.toLowerCase().includes(part) || view.id.toLowerCase().includes(part))
 }
 
 type Place = readonly [provider: string, name: string, id: string]
@@ -51,33 +60,12 @@ export const placeAt = (cursor: string): Place | undefined => {
     : undefined
 }
 
-/** A point in a journal: an instant, and how many of the oldest entries of that instant are behind it. */
-export interface Point {
-  readonly at: number
-  readonly left: number
-}
+/** A place in a journal, as it is told; an instant is digits alone. */
+export const cursorOf = (place: number): string => `p${place}`
 
-/** `all` is newest first. New entries come in front of a page that has been read, and move none behind it. */
-export const before = <A extends { readonly at: number }>(
-  all: ReadonlyArray<A>,
-  point: Point | undefined,
-  limit: number
-): Page<A> => {
-  const rest =
-    point === undefined
-      ? all
-      : [
-          ...all.filter(({ at }) => at === point.at).slice(-point.left || Number.POSITIVE_INFINITY),
-          ...all.filter(({ at }) => at < point.at)
-        ]
-  const items = rest.slice(0, limit)
-  const last = items.at(-1)
-  if (last === undefined || rest.length <= limit) return { items, next: undefined }
-  return { items, next: `${last.at}.${rest.slice(limit).filter(({ at }) => at === last.at).length}` }
-}
-
-/** An instant in epoch milliseconds alone is a point too. Undefined when it is none. */
-export const pointAt = (text: string): Point | undefined => {
-  const [, at, left = "0"] = /^(\d{1,16})(?:\.(\d{1,6}))?$/.exec(text) ?? []
-  return at === undefined ? undefined : { at: Number(at), left: Number(left) }
+/** What a page of a journal begins behind: a place that was told, or an instant in epoch milliseconds. Undefined when it is none. */
+export const behindOf = (text: string): Behind | undefined => {
+  const [, isPlace, number] = /^(p?)(\d{1,15})$/.exec(text) ?? []
+  if (number === undefined) return undefined
+  return isPlace === "p" ? { place: Number(number) } : { at: Number(number) }
 }

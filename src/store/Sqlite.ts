@@ -6,6 +6,7 @@ import { Effect, Layer, Schedule, Schema } from "effect"
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { slackOf } from "./paging.ts"
 import { attempt, type Backend, fromBackend, Store, type StoreUnavailable } from "./Store.ts"
 
 /** The file cannot serve as a store. Nothing in it was changed. */
@@ -120,7 +121,9 @@ const backend = (db: DatabaseSync): Backend => {
     `DELETE FROM journal WHERE name = ?1 AND seq <=
        (SELECT seq FROM journal WHERE name = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`
   )
-  const newest = db.prepare("SELECT value FROM journal WHERE name = ? ORDER BY seq DESC LIMIT ?")
+  const newest = db.prepare("SELECT seq, value FROM journal WHERE name = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+  /** Appended here since the journal was trimmed here; one for each journal. */
+  const untrimmed = new Map<string, number>()
 
   const read = (collection: string, key: string) => textOf(selectOne.get(collection, key)?.["value"])
   const run = <A>(operation: string, f: () => A) => Effect.retry(attempt(operation, f), busy)
@@ -166,14 +169,20 @@ const backend = (db: DatabaseSync): Backend => {
         )
       ),
     append: (journal, keep, entries) =>
-      run(`append to ${journal}`, () =>
+      run(`append to ${journal}`, () => {
+        // To trim is to count what is kept, so it is done for many entries at once; and first of all, for what others left.
+        const appended = (untrimmed.get(journal) ?? keep) + entries.length
+        const isDue = appended > slackOf(keep)
         transaction(() => {
           for (const entry of entries) insert.run(journal, entry)
-          trim.run(journal, keep)
+          if (isDue) trim.run(journal, keep)
         })
-      ),
-    recent: (journal, limit) =>
-      run(`read ${journal}`, () => newest.all(journal, limit).map((row) => String(row["value"])))
+        untrimmed.set(journal, isDue ? 0 : appended)
+      }),
+    read: (journal, before, limit) =>
+      run(`read ${journal}`, () =>
+        newest.all(journal, before, limit).map((row) => [Number(row["seq"]), String(row["value"])] as const)
+      )
   }
 }
 

@@ -4,6 +4,8 @@
  * a value it read is still current: decide inside `modify`.
  */
 import { Context, Effect, Layer, Schema } from "effect"
+import { MemoryJournal } from "./memoryJournal.ts"
+import { front, pageOf, type Placed } from "./paging.ts"
 
 /** The store could not be reached or would not take the write. Nothing was changed. */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
@@ -21,11 +23,30 @@ export interface Collection<A> {
   readonly schema: Schema.Codec<A, Schema.Json>
 }
 
-/** Entries of one shape, oldest first, of which the newest `keep` stay. */
+/** Entries of one shape, oldest first, of which the newest `keep` stay. Each process may leave a 64th more untrimmed. */
 export interface Journal<A> {
   readonly name: string
   readonly schema: Schema.Codec<A, Schema.Json>
   readonly keep: number
+}
+
+/** Where a page begins: behind the place where another ended, or with what is older than an instant in epoch milliseconds. */
+export type Behind = { readonly place: number } | { readonly at: number }
+
+export interface PageQuery<A> {
+  /** The newest without it. */
+  readonly behind?: Behind | undefined
+  /** At least 1. */
+  readonly limit: number
+  /** Only entries whose fields are these, as they are stored. */
+  readonly where?: { readonly [K in keyof A as A[K] extends string ? K : never]?: A[K] | undefined } | undefined
+}
+
+export interface Page<A> {
+  /** Newest first. */
+  readonly items: ReadonlyArray<A>
+  /** The place behind which the next page begins; undefined after the last. */
+  readonly next: number | undefined
 }
 
 /** The records as they are in the middle of a step: what it has set is what it reads. */
@@ -59,6 +80,16 @@ export class Store extends Context.Service<
     append<A>(journal: Journal<A>, entries: ReadonlyArray<A>): Effect.Effect<void, StoreUnavailable>
     /** The newest entries, newest first. */
     recent<A>(journal: Journal<A>, limit: number): Effect.Effect<ReadonlyArray<A>, StoreUnavailable>
+    /**
+     * Entries in the reverse of the order in which they were appended. What is appended later is in front of every page that
+     * was read and moves none behind it; what is trimmed meanwhile is on no page. Costs what is on the page, and with an
+     * instant a look at some 20 entries more; with `where` it looks at entries until the page is full, and lets others work
+     * meanwhile. Where two processes' clocks differ, so may, by as much, where an instant is found.
+     */
+    page<A extends { readonly at: number }>(
+      journal: Journal<A>,
+      query: PageQuery<A>
+    ): Effect.Effect<Page<A>, StoreUnavailable>
   }
 >()("weirgate/store/Store") {
   /** Lives and dies with the layer. For tests, and for programs that want no durability. */
@@ -84,8 +115,10 @@ export interface Backend {
     change: (current: string | undefined) => string | undefined
   ): Effect.Effect<void, StoreUnavailable>
   transact(step: (texts: Texts) => void): Effect.Effect<void, StoreUnavailable>
+  /** May leave `slackOf(keep)` entries more than it keeps. */
   append(journal: string, keep: number, entries: ReadonlyArray<string>): Effect.Effect<void, StoreUnavailable>
-  recent(journal: string, limit: number): Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+  /** The newest entries whose place is lower than `before`, newest first. Places go up from 1, and none is given twice. */
+  read(journal: string, before: number, limit: number): Effect.Effect<Placed, StoreUnavailable>
 }
 
 /** Makes a store of a backend: records are JSON, checked by their schema on the way in and out. */
@@ -144,9 +177,21 @@ export const fromBackend = (backend: Backend): Store["Service"] =>
             (texts) => backend.append(journal.name, journal.keep, texts)
           ),
     recent: (journal, limit) =>
-      Effect.flatMap(backend.recent(journal.name, limit), (texts) =>
-        attempt(`read ${journal.name}`, () => texts.map(codec(journal.schema).decode))
+      Effect.flatMap(backend.read(journal.name, front, Math.min(limit, journal.keep)), (rows) =>
+        attempt(`read ${journal.name}`, () => {
+          const { decode } = codec(journal.schema)
+          return rows.map(([, text]) => decode(text))
+        })
+      ),
+    page: (journal, { behind, limit, where = {} }) => {
+      const fields = Object.entries<unknown>(where).flatMap(([name, value]) =>
+        typeof value === "string" ? [[name, value] as const] : []
       )
+      const read = (before: number, most: number) => backend.read(journal.name, before, most)
+      return Effect.flatMap(pageOf(read, { behind, limit, fields }), ({ next, texts }) =>
+        attempt(`read ${journal.name}`, () => ({ items: texts.map(codec(journal.schema).decode), next }))
+      )
+    }
   })
 
 /** Runs what may throw as an operation of the store. */
@@ -175,7 +220,12 @@ const codec = <A>(schema: Schema.Codec<A, Schema.Json>): Codec<A> => {
 /** Keeps text, not values, so that a schema that does not survive a restart fails in a test too. */
 const memory = (): Backend => {
   const collections = new Map<string, Map<string, string>>()
-  const journals = new Map<string, ReadonlyArray<string>>()
+  const journals = new Map<string, MemoryJournal>()
+  const journalOf = (name: string) => {
+    let found = journals.get(name)
+    if (found === undefined) journals.set(name, (found = new MemoryJournal()))
+    return found
+  }
   const of = (name: string) => {
     let found = collections.get(name)
     if (found === undefined) collections.set(name, (found = new Map()))
@@ -212,8 +262,7 @@ const memory = (): Backend => {
           throw cause
         }
       }),
-    append: (journal, keep, entries) =>
-      Effect.sync(() => void journals.set(journal, [...(journals.get(journal) ?? []), ...entries].slice(-keep))),
-    recent: (journal, limit) => Effect.sync(() => (journals.get(journal) ?? []).toReversed().slice(0, limit))
+    append: (journal, keep, entries) => Effect.sync(() => journalOf(journal).append(entries, keep)),
+    read: (journal, before, limit) => Effect.sync(() => journalOf(journal).read(before, limit))
   }
 }

@@ -130,6 +130,7 @@ const faulty = (store: Store["Service"], faults: Faults): Store["Service"] => {
     modify: (collection, key, change) => through(`modify ${collection.name}`, store.modify(collection, key, change)),
     transact: (step) => through("transact", store.transact(step)),
     append: (journal, entries) => through(`append ${journal.name}`, store.append(journal, entries)),
-    recent: (journal, limit) => through(`recent ${journal.name}`, store.recent(journal, limit))
+    recent: (journal, limit) => through(`recent ${journal.name}`, store.recent(journal, limit)),
+    page: (journal, query) => through(`page ${journal.name}`, store.page(journal, query))
   })
 }

@@ -6,10 +6,6 @@ const Letter = Schema.Literals(["a", "b", "ä", ""])
 const Named = Schema.Struct({ provider: Letter, name: Letter })
 const Several = Schema.Array(Named).check(Schema.isMaxLength(25))
 const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 }))
-const Instants = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 }))).check(
-  Schema.isMaxLength(25)
-)
-
 describe("pages of what has names", () => {
   it.effect.prop(
     "hold each once in one order, though others come and go between two pages",
@@ -44,33 +40,11 @@ describe("pages of what has names", () => {
 })
 
 describe("pages of a journal", () => {
-  it.effect.prop(
-    "hold each once, also those of one instant, though new ones come in front between two pages",
-    [Instants, Limit],
-    ([instants, limit]) =>
-      Effect.sync(() => {
-        const journal = instants.toSorted((a, b) => b - a).map((at, id) => ({ at, id }))
-        const seen: Array<number> = []
-        let all: ReadonlyArray<{ readonly at: number; readonly id: number }> = journal
-        let point: ReturnType<typeof Pages.pointAt>
-        for (let n = 0; n <= journal.length; n++) {
-          const page = Pages.before(all, point, limit)
-          seen.push(...page.items.map(({ id }) => id))
-          if (page.next === undefined) break
-          point = Pages.pointAt(page.next)
-          all = [{ at: 5, id: 1_000 + n }, ...all]
-        }
-        assert.deepStrictEqual(
-          seen,
-          journal.map(({ id }) => id)
-        )
-      })
-  )
-
-  it("begin at an instant, too, and nowhere else", () => {
-    const all = [{ at: 3 }, { at: 2 }, { at: 2 }, { at: 1 }]
-    const page = Pages.before(all, Pages.pointAt("2"), 10)
-    assert.deepStrictEqual(page, { items: [{ at: 1 }], next: undefined })
-    for (const text of ["", "soon", "-1", "1.", "1.2.3", "1e3"]) assert.isUndefined(Pages.pointAt(text))
+  it("begin at the place that was told, or at an instant, and nowhere else", () => {
+    assert.deepStrictEqual(Pages.behindOf(Pages.cursorOf(57)), { place: 57 })
+    assert.deepStrictEqual(Pages.behindOf("1795262768697"), { at: 1_795_262_768_697 })
+    for (const text of ["", "p", "soon", "-1", "1.", "1.2", "1e3", "p1 ", "P1", "9".repeat(16)]) {
+      assert.isUndefined(Pages.behindOf(text), text)
+    }
   })
 })

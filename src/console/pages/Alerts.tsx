@@ -10,6 +10,7 @@ export const Alerts = () => {
   return (
     <>
       <Table
+        label="Alerts that hold"
         asked={part(asked.answer?.active)}
         keyOf={({ id }) => id}
         empty="Nothing needs you."
@@ -22,6 +23,7 @@ export const Alerts = () => {
       />
       <h2>Before</h2>
       <Table
+        label="Alerts of before"
         asked={part(asked.answer?.recent)}
         keyOf={({ at, event, id }) => `${at} ${event} ${id}`}
         empty="Nothing has needed you yet."

@@ -2,19 +2,22 @@
 import { Redacted } from "effect"
 import { useState } from "preact/hooks"
 import { Act } from "../Act.tsx"
+import { Pager } from "../Pager.tsx"
 import { Table } from "../Table.tsx"
 import { When } from "../When.tsx"
 import { ask } from "../server.ts"
 import { useAsked } from "../useAsked.ts"
+import { useSlices } from "../useSlices.ts"
 import { useSending } from "../useSending.ts"
 
 export const Keys = () => {
-  const asked = useAsked(() => ask(({ admin }) => admin.keys()).then(({ keys }) => keys))
+  const asked = useSlices(useAsked(() => ask(({ admin }) => admin.keys()).then(({ keys }) => keys)))
   return (
     <>
       <Make onDone={asked.again} />
       <Table
         asked={asked}
+        label="Keys"
         keyOf={({ id }) => id}
         empty="There is no key yet: everyone on this machine may ask models."
         columns={[
@@ -43,6 +46,7 @@ export const Keys = () => {
           }
         ]}
       />
+      <Pager of={asked} what="key" />
     </>
   )
 }

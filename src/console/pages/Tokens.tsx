@@ -1,119 +1,191 @@
-/** The tokens of a provider: their state, how they do, and what only a person may decide about them. */
-import { Redacted } from "effect"
-import { Table } from "../Table.tsx"
-import { When } from "../When.tsx"
+/** The tokens of all providers: their state and why, how they do, what is left of them, and what only a person may decide. */
+import { useState } from "preact/hooks"
 import { Act } from "../Act.tsx"
+import { Choice } from "../Choice.tsx"
+import type { ConsoleToken } from "../../contract/console.ts"
+import { useLive } from "../live.ts"
+import { Meter } from "../Meter.tsx"
+import { Pager } from "../Pager.tsx"
 import { ask } from "../server.ts"
-import { useAsked } from "../useAsked.ts"
-import { useSending } from "../useSending.ts"
+import { Table } from "../Table.tsx"
+import { type Paged, usePages } from "../usePages.ts"
+import { When } from "../When.tsx"
+import { AddToken } from "./AddToken.tsx"
+import { ImportTokens } from "./ImportTokens.tsx"
 
-const provider = "wopan"
+const states = ["active", "cooling", "exhausted", "disabled", "dead"] as const
+type State = (typeof states)[number]
+
+interface Wanted {
+  readonly provider: string | undefined
+  readonly state: State | undefined
+  readonly find: string
+}
 
 export const Tokens = () => {
-  const asked = useAsked(() =>
-    ask(({ tokens }) => tokens.stats({ query: { provider } })).then(({ data }) => data.tokens)
+  const [wanted, setWanted] = useState<Wanted>({ provider: undefined, state: undefined, find: "" })
+  const { overview } = useLive()
+  const { find, provider, state } = wanted
+  const paged = usePages(
+    (cursor) =>
+      ask(({ console }) =>
+        console.tokens({
+          query: {
+            limit: 50,
+            ...(provider !== undefined && { provider }),
+            ...(state !== undefined && { state }),
+            ...(find !== "" && { find }),
+            ...(cursor !== undefined && { cursor })
+          }
+        })
+      ).then(({ next, tokens, total }) => ({ rows: tokens, next, total })),
+    { about: JSON.stringify(wanted), on: "token" }
   )
+  const providers = overview?.tokens.map(({ provider }) => provider) ?? []
+  const isAll = provider === undefined && state === undefined && find === ""
   return (
     <>
-      <Add onDone={asked.again} />
-      <Table
-        asked={asked}
-        keyOf={({ id }) => id}
-        empty="The pool holds no token of this provider."
-        columns={[
-          { title: "Name", cell: ({ id, name }) => <span title={id}>{name}</span> },
-          { title: "State", cell: ({ state }) => <span class={`tag ${state}`}>{state}</span> },
-          { title: "Good", isNumber: true, cell: ({ success_rate }) => `${success_rate} %` },
-          {
-            title: "Calls",
-            isNumber: true,
-            cell: ({ error_count, success_count }) => String(error_count + success_count)
-          },
-          { title: "Lent", isNumber: true, cell: ({ leased }) => String(leased) },
-          {
-            title: "Last used",
-            cell: ({ last_used }) => <When at={last_used === null ? null : Date.parse(last_used)} />
-          },
-          { title: "Last error", cell: ({ last_error }) => last_error ?? "" },
-          {
-            title: "Actions",
-            cell: ({ id, name, state }) => (
-              <span class="actions">
-                <Act
-                  label="Check"
-                  of={name}
-                  act={() => ask(({ admin }) => admin.check({ params: { id } }))}
-                  onDone={asked.again}
-                />
-                {state === "disabled" ? (
-                  <Act
-                    label="Enable"
-                    of={name}
-                    act={() => ask(({ admin }) => admin.enable({ params: { id } }))}
-                    onDone={asked.again}
-                  />
-                ) : (
-                  <Act
-                    label="Disable"
-                    of={name}
-                    act={() => ask(({ admin }) => admin.disable({ params: { id } }))}
-                    onDone={asked.again}
-                  />
-                )}
-                <Act
-                  label="Reset"
-                  of={name}
-                  act={() => ask(({ admin }) => admin.reset({ params: { id } }))}
-                  onDone={asked.again}
-                />
-                <Act
-                  label="Remove"
-                  of={name}
-                  isFinal
-                  act={() => ask(({ tokens }) => tokens.remove({ payload: { id, provider } }))}
-                  onDone={asked.again}
-                />
-              </span>
-            )
-          }
-        ]}
-      />
+      <AddToken onDone={paged.again} />
+      <ImportTokens onDone={paged.again} />
+      <form class="row" role="search" onSubmit={(event) => event.preventDefault()}>
+        <Choice
+          label="Provider"
+          options={providers}
+          chosen={provider}
+          onChoose={(provider) => setWanted({ ...wanted, provider })}
+        />
+        <Choice label="State" options={states} chosen={state} onChoose={(state) => setWanted({ ...wanted, state })} />
+        <label>
+          Find
+          <input
+            type="search"
+            maxLength={100}
+            placeholder="part of a name"
+            value={find}
+            onInput={({ currentTarget }) => setWanted({ ...wanted, find: currentTarget.value.trim() })}
+          />
+        </label>
+      </form>
+      <Rows of={paged} isAll={isAll} />
+      <Pager of={paged} what="token" />
     </>
   )
 }
 
-const Add = ({ onDone }: { readonly onDone: () => void }) => {
-  const { isBusy, send, trouble } = useSending()
-  const submitted = (event: SubmitEvent) => {
-    event.preventDefault()
-    const form = event.currentTarget as HTMLFormElement
-    const written = new FormData(form)
-    const name = String(written.get("name"))
-    const token = Redacted.make(String(written.get("token")))
-    void send(async () => {
-      await ask(({ tokens }) => tokens.add({ payload: { token, provider, ...(name !== "" && { name }) } }))
-      form.reset()
-      onDone()
-    })
-  }
+const Rows = ({ isAll, of }: { readonly of: Paged<ConsoleToken>; readonly isAll: boolean }) => (
+  <Table
+    asked={of}
+    label="Tokens"
+    keyOf={({ id }) => id}
+    empty={isAll ? "The pool holds no token yet: add one, or import a file." : "No token is like that."}
+    columns={[
+      {
+        title: "Name",
+        cell: ({ id, kind, name, provider }) => (
+          <span title={id}>
+            <strong>{name}</strong>
+            <br />
+            <span class="faint">
+              {provider}, {kind}
+            </span>
+          </span>
+        )
+      },
+      { title: "State", cell: stateOf },
+      {
+        title: "Success",
+        isNumber: true,
+        cell: ({ failed, succeeded, success_rate }) =>
+          success_rate === null ? (
+            <span class="faint">unused</span>
+          ) : (
+            <span title={`${succeeded} succeeded, ${failed} failed`}>
+              {percent(success_rate)}
+              <br />
+              <span class="faint">of {succeeded + failed}</span>
+            </span>
+          )
+      },
+      { title: "Quota left", cell: quotaOf },
+      { title: "Lent", isNumber: true, cell: ({ leased }) => String(leased) },
+      { title: "Last used", cell: ({ last_used_at }) => <When at={last_used_at} /> },
+      { title: "Actions", cell: (token) => <Actions of={token} onDone={of.again} /> }
+    ]}
+  />
+)
+
+const amount = new Intl.NumberFormat("en", { maximumFractionDigits: 1 })
+const percent = (share: number) => `${Math.floor(share * 1_000) / 10} %`
+
+const stateOf = ({ last_failure, source, state, until, usable, why }: ConsoleToken) => (
+  <>
+    <span class={`tag ${state}`}>{state}</span>
+    {state === "active" && !usable && <span class="faint"> in use or to be renewed</span>}
+    {until !== null && (
+      <span class="faint">
+        {" "}
+        until <When at={until} />
+        {source === "guessed" && " (guessed)"}
+      </span>
+    )}
+    {why !== null && <div class="faint">{why}</div>}
+    {why === null && last_failure !== null && (
+      <div class="faint" title={last_failure.detail ?? ""}>
+        last failure: {last_failure.outcome} <When at={last_failure.at} />
+      </div>
+    )}
+  </>
+)
+
+const levels: Readonly<Record<NonNullable<ConsoleToken["predicted"]>["level"], string>> = {
+  HIGH: "plenty",
+  MEDIUM: "enough",
+  LOW: "little",
+  CRITICAL: "hardly any",
+  EXHAUSTED: "none"
+}
+
+/** The upstream's own word, and what is expected of it. */
+const quotaOf = ({ name, predicted, quota }: ConsoleToken) => (
+  <>
+    {quota !== null &&
+      (quota.unlimited ? (
+        "unlimited"
+      ) : (
+        <Meter
+          label={`Quota used of ${name}`}
+          used={quota.used}
+          most={quota.limit}
+          text={`${amount.format(Math.max(0, quota.limit - quota.used))} of ${amount.format(quota.limit)}`}
+        />
+      ))}
+    {predicted !== null && (
+      <div title={predicted.reason}>
+        {levels[predicted.level]} <span class="faint">{percent(predicted.confidence)} sure</span>
+      </div>
+    )}
+    {quota === null && predicted === null && <span class="faint">unknown</span>}
+  </>
+)
+
+const Actions = ({ of: { id, name, state }, onDone }: { readonly of: ConsoleToken; readonly onDone: () => void }) => {
+  const params = { id }
   return (
-    <form class="row" onSubmit={submitted}>
-      <label>
-        Name
-        <input name="name" maxLength={100} placeholder="Token-n" />
-      </label>
-      <label>
-        Token
-        <input name="token" type="password" autocomplete="off" required maxLength={8192} />
-      </label>
-      <button type="submit" disabled={isBusy}>
-        Add
-      </button>
-      {trouble !== undefined && (
-        <p class="trouble" role="alert">
-          {trouble}
-        </p>
+    <span class="actions">
+      <Act label="Check" of={name} act={() => ask(({ admin }) => admin.check({ params }))} onDone={onDone} />
+      {state === "disabled" ? (
+        <Act label="Enable" of={name} act={() => ask(({ admin }) => admin.enable({ params }))} onDone={onDone} />
+      ) : (
+        <Act label="Disable" of={name} act={() => ask(({ admin }) => admin.disable({ params }))} onDone={onDone} />
       )}
-    </form>
+      <Act label="Reset" of={name} act={() => ask(({ admin }) => admin.reset({ params }))} onDone={onDone} />
+      <Act
+        label="Remove"
+        of={name}
+        isFinal
+        act={() => ask(({ console }) => console.removeToken({ params }))}
+        onDone={onDone}
+      />
+    </span>
   )
 }

@@ -1,0 +1,21 @@
+/** How much of what there is is used. */
+interface Properties {
+  readonly used: number
+  readonly most: number
+  /** What is measured, for those who do not see it. */
+  readonly label: string
+  /** What is written above it. */
+  readonly text: string
+}
+
+const nearly = 0.8
+
+export const Meter = ({ label, most, text, used }: Properties) => {
+  const share = most === 0 ? 1 : Math.min(1, Math.max(0, used / most))
+  return (
+    <span class="meter">
+      <span>{text}</span>
+      <meter aria-label={label} min={0} max={1} low={nearly} high={0.999} optimum={0} value={share} />
+    </span>
+  )
+}

@@ -1,0 +1,27 @@
+/** From page to page of a list. */
+import type { Paged } from "./usePages.ts"
+
+export const Pager = <Row,>({ of, what }: { readonly of: Paged<Row>; readonly what: string }) => {
+  const { first, hasNext, next, page, previous, total } = of
+  if (page === 1 && !hasNext) return total === undefined ? null : <p class="pager faint">{counted(total, what)}</p>
+  return (
+    <nav class="pager" aria-label={`Pages of ${what}s`}>
+      <button type="button" class="small" disabled={page === 1} onClick={first}>
+        First
+      </button>
+      <button type="button" class="small" disabled={page === 1} onClick={previous}>
+        Previous
+      </button>
+      <span role="status">
+        Page {page}
+        {total !== undefined && ` of ${counted(total, what)}`}
+      </span>
+      <button type="button" class="small" disabled={!hasNext} onClick={next}>
+        Next
+      </button>
+    </nav>
+  )
+}
+
+const number = new Intl.NumberFormat("en")
+const counted = (count: number, what: string) => `${number.format(count)} ${what}${count === 1 ? "" : "s"}`
