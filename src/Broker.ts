@@ -13,7 +13,7 @@ import { Gateway, type GatewayOptions } from "./traffic/Gateway.ts"
 import { Governor, type GovernorOptions } from "./traffic/Governor.ts"
 import { ModelClients } from "./traffic/ModelClients.ts"
 import { offering, warp } from "./traffic/offering.ts"
-import { Traces } from "./traffic/Traces.ts"
+import { Traces, type TracesOptions } from "./traffic/Traces.ts"
 import { QuotaWatch } from "./traffic/QuotaWatch.ts"
 
 export interface BrokerOptions {
@@ -22,6 +22,7 @@ export interface BrokerOptions {
   readonly dedup?: DedupOptions
   readonly pool?: PoolOptions
   readonly traffic?: GatewayOptions & GovernorOptions
+  readonly traces?: TracesOptions
   /** Default: Warp alone. */
   readonly providers?: ReadonlyArray<Provider>
   readonly routes?: ReadonlyArray<Route>
@@ -38,11 +39,14 @@ export const layerWithRenewer = ({
   pool = {},
   providers = [warp],
   routes = [],
+  traces = {},
   traffic = {}
 }: BrokerOptions = {}) =>
   Layer.effectDiscard(offering(providers, routes)).pipe(
     Layer.provideMerge(Gateway.layerWith(traffic)),
-    Layer.provideMerge(Layer.mergeAll(QuotaWatch.layer, Traces.layer, ModelClients.layer, Governor.layerWith(traffic))),
+    Layer.provideMerge(
+      Layer.mergeAll(QuotaWatch.layer, Traces.layerWith(traces), ModelClients.layer, Governor.layerWith(traffic))
+    ),
     Layer.provideMerge(Catalog.layer),
     Layer.provideMerge(Acquisition.layerWith(acquisition)),
     Layer.provideMerge(

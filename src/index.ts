@@ -165,10 +165,11 @@ export {
   SlotRefused,
   type SlotRequest
 } from "./traffic/Governor.ts"
-export type { Journey, Trace } from "./traffic/journey.ts"
+export type { Journey } from "./traffic/journey.ts"
+export type { Trace } from "./traffic/trace.ts"
 export { NoCapacity } from "./traffic/lend.ts"
 export { ModelClients } from "./traffic/ModelClients.ts"
-export { Traces } from "./traffic/Traces.ts"
+export { Traces, type TracesOptions } from "./traffic/Traces.ts"
 export { QuotaWatch } from "./traffic/QuotaWatch.ts"
 export type {
   Answer,

@@ -7,9 +7,11 @@ import { CliError, Command, Flag } from "effect/cli"
 import { Acquisition } from "./acquisition/Acquisition.ts"
 import { batch } from "./cli/commands/batch.ts"
 import { config } from "./cli/commands/config.ts"
+import { alerts, audit, checks, decisions } from "./cli/commands/journals.ts"
 import { admin, key } from "./cli/commands/key.ts"
 import { provider } from "./cli/commands/provider.ts"
 import { quiet } from "./cli/commands/quiet.ts"
+import { events, explain, overview, requests, route } from "./cli/commands/running.ts"
 import { token } from "./cli/commands/token.ts"
 import { replay, simulate } from "./cli/commands/virtual.ts"
 import { broker, records, settings } from "./cli/layers.ts"
@@ -48,8 +50,17 @@ const commands = Command.make("weirgate").pipe(
           quiet
         )
     ).pipe(Command.withDescription("Ask for a token through the same seven steps as everyone")),
+    overview,
+    events,
     token,
     provider,
+    route,
+    requests,
+    explain,
+    decisions,
+    checks,
+    alerts,
+    audit,
     key,
     admin,
     config,

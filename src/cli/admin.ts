@@ -1,18 +1,18 @@
 /** Sets the console's password. */
-import { Console, Effect, FileSystem, Option, Redacted, Stdio, Stream, Terminal } from "effect"
-import { Prompt } from "effect/cli"
+import { Console, Effect, FileSystem, Redacted, Stdio } from "effect"
 import { Audit } from "../access/Audit.ts"
 import { ConsoleAccount, PasswordRefused } from "../access/ConsoleAccount.ts"
 import { flawOf } from "../access/password.ts"
 import { Settings } from "../config/Settings.ts"
 import { passwordFile } from "./consolePassword.ts"
+import { hidden, piped } from "./secretInput.ts"
 
 /** Asks twice on a terminal; from a pipe takes the first line. */
 export const password = Effect.gen(function* () {
   const account = yield* ConsoleAccount
   const fs = yield* FileSystem.FileSystem
   const { dataFolder } = yield* Settings
-  const given = (yield* Stdio.Stdio.use(({ stdinIsTerminal }) => stdinIsTerminal)) ? yield* asked : yield* piped
+  const given = (yield* Stdio.Stdio.use(({ stdinIsTerminal }) => stdinIsTerminal)) ? yield* asked : yield* line
   const told = (result: "done" | "refused", detail: string) =>
     Audit.use((audit) =>
       audit.record({ actor: "command line", action: "password.change", subject: "console", result, detail })
@@ -28,29 +28,15 @@ export const password = Effect.gen(function* () {
 })
 
 const asked = Effect.gen(function* () {
-  const first = yield* Prompt.run(
-    Prompt.Hidden({
-      message: "New password",
-      validate: (text) => {
-        const flaw = flawOf(Redacted.make(text))
-        return flaw === undefined ? Effect.succeed(text) : Effect.fail(flaw)
-      }
-    })
-  )
-  const second = yield* Prompt.run(Prompt.Hidden({ message: "Once more" }))
+  const first = yield* hidden("New password", flawOf)
+  const second = yield* hidden("Once more")
   if (Redacted.value(first) !== Redacted.value(second)) {
     return yield* new PasswordRefused({ reason: "the two are not the same" })
   }
   return first
-}).pipe(Effect.catchIf(Terminal.isQuitError, () => Effect.interrupt))
+})
 
-/** Whoever holds the other end of the pipe open must not hold up the command. */
-const piped = Stdio.Stdio.use(({ stdin }) => stdin.pipe(Stream.decodeText, Stream.splitLines, Stream.runHead)).pipe(
-  Effect.flatMap(
-    Option.match({
-      onNone: () => Effect.fail(new PasswordRefused({ reason: "expected a line on standard input" })),
-      onSome: (line) => Effect.succeed(Redacted.make(line))
-    })
-  ),
-  Effect.ensuring(Effect.sync(() => void process.stdin.destroy()))
+const line = Effect.flatMap(
+  Effect.mapError(piped(["password"]), () => new PasswordRefused({ reason: "expected a line on standard input" })),
+  ([password]) => (password === undefined ? Effect.die("no answer to a question") : Effect.succeed(password))
 )

@@ -9,6 +9,7 @@ import * as ServerAnswerer from "../batch/serverAnswerer.ts"
 import { variable } from "../config/environment.ts"
 import { Settings } from "../config/Settings.ts"
 import { broker, settings } from "./layers.ts"
+import { localUrl } from "./Server.ts"
 
 export interface BatchFlags extends BatchJob {
   /** Sends it through the server there, instead of calling upstreams from this process. */
@@ -65,8 +66,7 @@ const through = (url: string, job: BatchJob) =>
   })
 
 const alone = Effect.gen(function* () {
-  const { host, port } = (yield* Settings).server
-  const url = `http://${host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host}:${port}`
+  const url = localUrl((yield* Settings).server)
   const answers = yield* HttpClient.get(`${url}/healthz`).pipe(
     Effect.flatMap(HttpClientResponse.schemaBodyJson(Schema.Struct({ status: Schema.Literal("ok") }))),
     Effect.timeout("2 seconds"),

@@ -3,6 +3,8 @@ import { Clock, Console, DateTime, Duration, Effect, Option, Redacted, Schema } 
 import { Audit } from "../access/Audit.ts"
 import { ClientKeys, type KeyView, takenOverWithin } from "../access/ClientKeys.ts"
 import type { Role } from "../access/Client.ts"
+import { keyView } from "../http/adminRoutes.ts"
+import { json } from "./json.ts"
 import { ago, timeOf } from "./status.ts"
 import { table } from "./table.ts"
 
@@ -57,9 +59,10 @@ export const revoke = Effect.fnUntraced(function* (idOrName: string) {
   yield* Console.log(`${called(view)}: revoked`)
 })
 
-export const list = Effect.gen(function* () {
+export const list = Effect.fnUntraced(function* (isJson: boolean) {
   const views = yield* ClientKeys.use((keys) => keys.list)
   const now = yield* Clock.currentTimeMillis
+  if (isJson) return json({ keys: views.map(keyView) })
   if (views.length === 0) return "There is no key: models may be asked without one, from this machine"
   return table(
     ["id", "name", "role", "state", "limits", "expires", "last used"],
@@ -125,7 +128,7 @@ const instantOf = (text: string): number | undefined => {
 }
 
 /** Epoch milliseconds. */
-const expiryOf = (text: string, now: number): Effect.Effect<number, FlagRefused> => {
+export const expiryOf = (text: string, now: number): Effect.Effect<number, FlagRefused> => {
   const refused = (reason: string) => Effect.fail(new FlagRefused({ flag: "expires", reason }))
   const duration = Schema.decodeUnknownOption(Schema.DurationFromString)(text.trim())
   const at = Option.isSome(duration) ? now + Duration.toMillis(duration.value) : instantOf(text.trim())

@@ -2,10 +2,12 @@
 import { Clock, Console, Effect, Layer } from "effect"
 import { Audit } from "../access/Audit.ts"
 import { Settings } from "../config/Settings.ts"
+import { providerView } from "../http/providerRoutes.ts"
 import { ProviderUnknown } from "../manager/TokenManager.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { takenOverWithin } from "../traffic/pauses.ts"
+import { json } from "./json.ts"
 import { records } from "./layers.ts"
 import { ago } from "./status.ts"
 import { table } from "./table.ts"
@@ -41,11 +43,29 @@ export const pause = change("pause", "paused; what is under way goes on, and all
 export const resume = change("resume", "resumed")
 
 /** What a server has at work and in line, and which targets it takes for out of order, is its own: `GET /api/admin/providers`. */
-export const list = Effect.gen(function* () {
+export const list = Effect.fnUntraced(function* (isJson: boolean) {
   const { providers } = yield* Settings
   const standings = yield* Governor.use((governor) => governor.providers)
   const tokens = yield* TokenPool.use((pool) => pool.list())
   const now = yield* Clock.currentTimeMillis
+  if (isJson) {
+    const views = providers.map((provider) => {
+      const {
+        held_until: _held,
+        in_use: _use,
+        targets: _targets,
+        waiting: _waiting,
+        ...kept
+      } = providerView(
+        provider,
+        standings.find(({ name }) => name === provider.name),
+        [],
+        tokens.filter((token) => token.provider === provider.name)
+      )
+      return kept
+    })
+    return json({ providers: views })
+  }
   return table(
     ["name", "kind", "state", "at once", "a minute", "last minute", "tokens usable"],
     providers.map(({ kind, name }) => {

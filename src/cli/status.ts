@@ -82,7 +82,7 @@ const stateOf = (state: TokenState, now: number) => {
   }
 }
 
-const until = (at: number | undefined, now: number) =>
+export const until = (at: number | undefined, now: number) =>
   at === undefined ? "" : at <= now ? " (to be probed)" : ` (for ${span(at - now)})`
 
 const quotaOf = (quota: { readonly limit: number; readonly used: number; readonly unlimited: boolean } | undefined) =>
@@ -94,7 +94,7 @@ const quotaOf = (quota: { readonly limit: number; readonly used: number; readonl
 
 export const ago = (millis: number) => `${span(millis)} ago`
 /** To the second, and to the two largest units. */
-const span = (millis: number) =>
+export const span = (millis: number) =>
   Duration.format(Duration.seconds(Math.max(1, Math.ceil(millis / 1000))))
     .split(" ")
     .slice(0, 2)

@@ -15,4 +15,4 @@ export const table = (headings: ReadonlyArray<string>, rows: ReadonlyArray<Reado
 }
 
 /** Callers and upstreams have chosen some of it: none of that may command the terminal or forge a line. */
-const shown = (cell: string | number) => String(cell).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ")
+export const shown = (cell: string | number) => String(cell).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ")

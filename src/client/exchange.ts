@@ -37,8 +37,14 @@ export const make = Effect.fnUntraced(function* (
     baseUrl
   })
 
-  const once: Exchange["once"] = (ask, read, given = []) => {
-    const secrets = [apiKey, ...given.filter((secret) => secret !== undefined)]
+  return { endpoints, once: onceWith(apiKey) } satisfies Exchange
+})
+
+/** `apiKey` is the one that `ask` goes with, if it goes with one. */
+export const onceWith =
+  (apiKey: Redacted.Redacted | undefined): Exchange["once"] =>
+  (ask, read, given = []) => {
+    const secrets = [apiKey, ...given].filter((secret) => secret !== undefined)
     return Effect.gen(function* () {
       const response = yield* Effect.mapError(ask, (error) => unsent(error, secrets))
       if (response.status !== 200) {
@@ -49,8 +55,6 @@ export const make = Effect.fnUntraced(function* (
       return yield* Effect.mapError(read(response), unread)
     })
   }
-  return { endpoints, once } satisfies Exchange
-})
 
 /** What went wrong before there was an answer. The type of an endpoint does not tell that encoding fails too. */
 const unsent = (error: unknown, secrets: ReadonlyArray<Redacted.Redacted>): Reason => {

@@ -31,6 +31,7 @@ export class Settings extends Context.Service<
     readonly acquisition: NonNullable<SettingsFile["acquisition"]>
     readonly pool: NonNullable<SettingsFile["pool"]>
     readonly health: NonNullable<SettingsFile["health"]>
+    readonly traces: NonNullable<SettingsFile["traces"]>
     readonly drive: { readonly cacheFor?: Duration.Duration }
     readonly sandbox: {
       readonly port: number
@@ -118,6 +119,7 @@ const settle = Effect.fnUntraced(function* (file: SettingsFile, filename: string
     acquisition: file.acquisition ?? {},
     pool: file.pool ?? {},
     health: file.health ?? {},
+    traces: file.traces ?? {},
     drive: file.wopan?.cacheFor === undefined ? {} : { cacheFor: file.wopan.cacheFor },
     sandbox: {
       port: (yield* variable("WEIRGATE_SANDBOX_PORT", portNumber)) ?? 28_890,

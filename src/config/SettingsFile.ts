@@ -140,6 +140,9 @@ const ClientKey = Schema.Struct({
   models: field(Models, "The public model names it may ask for. Default: all.")
 }).annotate({ message: `Expected ${namesVariable}` })
 
+/** A trace takes memory and time: more than this is no sample. */
+const PerSecond = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000 }))
+
 const Wopan = Schema.Struct({
   baseUrl: required(HttpUrl, "Ends before /{channel}/dispatcher."),
   clientId: required(Schema.NonEmptyString, "Of the web client."),
@@ -226,6 +229,19 @@ export const SettingsFile = Schema.Struct({
   health: field(
     Schema.Struct({ every: positive("Between two checks of one token. Default: 5 minutes.") }),
     "Asks the upstreams, at no cost, whether each token is still good."
+  ),
+  traces: field(
+    Schema.Struct({
+      sample: field(
+        PerSecond,
+        "Of all requests, so many a second are traced step by step, spread evenly; 0 for none. Default: 5."
+      ),
+      failures: field(
+        PerSecond,
+        "Of the others, so many a second of those that end in failure are kept without their steps. Default: 20."
+      )
+    }),
+    "Which requests are traced besides those sent with x-weirgate-explain; kept in memory, the newest 500 of each sort."
   ),
   alerts: field(
     Schema.Struct({

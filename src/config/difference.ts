@@ -68,6 +68,7 @@ const deferredOf = (running: Values, next: Values): ReadonlyArray<string> => {
     ["alerts", !Equal.equals(running.alerts, next.alerts)],
     ["warp", !Equal.equals(running.warp, next.warp)],
     ["tokens", !Equal.equals(running.tokens, next.tokens)],
+    ["traces", !Equal.equals(running.traces, next.traces)],
     ["traffic", !Equal.equals(running.traffic, next.traffic)],
     ["providers and routes", isMadeOtherwise(running, next)]
   ]

@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { Decision } from "../acquisition/decision.ts"
 import { levels } from "../domain/quotaLevel.ts"
 import { TokenKind } from "../domain/Token.ts"
-import { Trace } from "../traffic/journey.ts"
+import { Outcome, Trace } from "../traffic/trace.ts"
 import { Access } from "./Access.ts"
 import { aboutBefore, cursor, limitOf, next } from "./page.ts"
 import { NewToken, Provider, TokenState } from "./tokens.ts"
@@ -199,11 +199,19 @@ export const ImportRefusal = Schema.Struct({
 
 const aboutEvents = [
   "Server-sent events, each with an `id`. The first is an `overview` with the whole history; then, looked at once a second and only",
-  "what has changed: `overview`, `decision`, `token` (whole, or `removed`), `request` (a new explain-trace). A comment comes after",
+  "what has changed: `overview`, `decision`, `token` (whole, or `removed`), `request` (a new trace, or one whose stream has ended; the",
+  "newest 100). A comment comes after",
   "15 s of silence. Nothing is repeated after a reconnection, and `Last-Event-ID` is not needed: once the first event has come,",
   "read the lists anew, and nothing is missed. The same holds whenever an `overview` has more than two steps of history: the reader",
   "was too slow, and what it had not read was dropped. One that takes nothing for a minute is cut off. The stream ends with the",
   "session or the key, and with the server; there are at most 20 (then 429)."
+].join(" ")
+
+const aboutRequests = [
+  "Kept in memory: the newest 500 that were sent with x-weirgate-explain: 1 (`asked`), 500 of a sample of all (`sampled`: five a second",
+  "unless `traces.sample` says otherwise), and 500 that ended otherwise than `served` (those of the sample, and `failed`, which have no",
+  "steps: twenty a second unless `traces.failures` says otherwise). `outcome` asks for those whose `ended` it is. `before` is what an",
+  "answer had as its `next`, or an instant in epoch milliseconds."
 ].join(" ")
 
 export class Console extends HttpApiGroup.make("console")
@@ -279,12 +287,17 @@ export class Console extends HttpApiGroup.make("console")
         `${aboutBefore} \`provider\`, \`answer\` and \`step\` leave only the decisions that have them all.`
       ),
     HttpApiEndpoint.get("requests", "/api/admin/requests", {
-      query: { limit: limitOf(500) },
-      success: Schema.Struct({ requests: Schema.Array(TraceSummary) }),
+      query: {
+        limit: limitOf(500),
+        before: cursor,
+        /** How it ended. */
+        outcome: Schema.optionalKey(Outcome),
+        model: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(200)))
+      },
+      success: Schema.Struct({ requests: Schema.Array(TraceSummary), next }),
       error
-    }).annotate(
-      OpenApi.Summary,
-      "The requests that were sent with x-weirgate-explain: 1; newest first, of the 500 that are kept"
-    )
+    })
+      .annotate(OpenApi.Summary, "What became of requests for models; those that began last first")
+      .annotate(OpenApi.Description, aboutRequests)
   )
   .middleware(Access) {}

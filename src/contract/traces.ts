@@ -1,7 +1,7 @@
 /** What became of one request. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { Trace } from "../traffic/journey.ts"
+import { Trace } from "../traffic/trace.ts"
 import { Access } from "./Access.ts"
 import { failures as error } from "./wire.ts"
 
@@ -11,6 +11,9 @@ export class Traced extends HttpApiGroup.make("traces")
       params: { id: Schema.String },
       success: Trace,
       error
-    }).annotate(OpenApi.Summary, "What became of a request that was sent with x-weirgate-explain: 1")
+    }).annotate(
+      OpenApi.Summary,
+      "What became of a request that was traced; for who sent it only with x-weirgate-explain: 1"
+    )
   )
   .middleware(Access) {}

@@ -59,7 +59,7 @@ export class HealthChecks extends Context.Service<
   static readonly layer: Layer.Layer<HealthChecks, never, Store | TokenChecker | TokenPool> = HealthChecks.layerWith()
 }
 
-const journal: Journal<CheckResult> = { name: "health_check", schema: CheckResult, keep: 5_000 }
+export const journal: Journal<CheckResult> = { name: "health_check", schema: CheckResult, keep: 5_000 }
 
 /** Checks of the schedule at work at once. */
 const atOnce = 2

@@ -9,6 +9,7 @@ import { Gateway } from "../traffic/Gateway.ts"
 import { type Endpoint, endpoints } from "../upstream/ModelClient.ts"
 import { ClientKeys } from "../access/ClientKeys.ts"
 import { Exchanges } from "../overview/Exchanges.ts"
+import { Traces } from "../traffic/Traces.ts"
 import { remembering } from "./Access.ts"
 import { Drain } from "./Drain.ts"
 import { type Around, ModelExchange } from "./modelExchange.ts"
@@ -34,7 +35,7 @@ export class ModelServer extends Context.Service<
   /** What the drain has left under way when it is released is aborted. */
   static readonly layerWith = (
     options: ModelServerOptions
-  ): Layer.Layer<ModelServer, never, Gateway | Drain | ClientKeys | Exchanges> =>
+  ): Layer.Layer<ModelServer, never, Gateway | Drain | ClientKeys | Exchanges | Traces> =>
     Layer.effect(
       ModelServer,
       Effect.gen(function* () {
@@ -52,6 +53,7 @@ export class ModelServer extends Context.Service<
           gateway: yield* Gateway,
           drain,
           exchanges: yield* Exchanges,
+          traces: yield* Traces,
           now: () => clock.currentTimeMillisUnsafe(),
           fork: Effect.runForkWith(yield* Effect.context<never>()),
           nextId: () => `req-${origin}-${(++ordinal).toString(36)}`

@@ -211,12 +211,14 @@ const traces = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const traces = yield* Traces
     return handlers.handleRaw("request", ({ params, request }) =>
-      // Another client's is as good as none, but for whoever runs the server.
-      Effect.zipWith(traces.get(params.id), Caller, (trace, { name, role }) =>
-        trace === undefined || (name !== local && role !== "admin" && trace.client !== name)
+      // Another client's is as good as none, and so is one that nobody asked for, but for whoever runs the server.
+      Effect.map(Caller, ({ name, role }) => {
+        const trace = traces.get(params.id)
+        const isTheirs = trace?.why === "asked" && (name === local || trace.client === name)
+        return trace === undefined || !(isTheirs || role === "admin")
           ? errorResponse(nothingAt(request.method, request.url))
           : HttpServerResponse.jsonUnsafe(trace)
-      )
+      })
     )
   })
 )

@@ -170,7 +170,7 @@ const sessionView = ({ csrf, idleUntil, until }: Session): typeof SessionView.Ty
   until
 })
 
-const keyView = ({
+export const keyView = ({
   createdAt,
   expiresAt,
   lastUsedAt,

@@ -17,6 +17,7 @@ import type { Problem } from "../manager/tokensFile.ts"
 import { Live, summaryOf } from "../overview/Live.ts"
 import { Overview } from "../overview/Overview.ts"
 import * as Pages from "../overview/pages.ts"
+import * as RequestPages from "../overview/requestPages.ts"
 import { shown } from "../overview/shownToken.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
@@ -116,8 +117,19 @@ export const consoleRoutes = HttpApiBuilder.group(
           answering
         )
       )
-      .handle("requests", ({ query: { limit = usualLimit } }) =>
-        Effect.map(traces.recent(limit), (newest) => ({ requests: newest.map(summaryOf) }))
+      .handle("requests", ({ query: { before, limit = usualLimit, model, outcome } }) =>
+        Effect.gen(function* () {
+          const place = before === undefined ? undefined : RequestPages.placeAt(before)
+          if (before !== undefined && place === undefined) return yield* noCursor("before")
+          const wanted = traces
+            .all()
+            .filter(
+              (trace) =>
+                (outcome === undefined || trace.ended === outcome) && (model === undefined || trace.model === model)
+            )
+          const page = RequestPages.before(wanted, place, limit)
+          return { requests: page.items.map(summaryOf), next: page.next ?? null }
+        }).pipe(answering)
       )
   })
 )

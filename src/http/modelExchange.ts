@@ -3,8 +3,9 @@ import { Cause, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { nameOf } from "../domain/Provider.ts"
-import type { Gateway, GatewayFailure, GatewayRequest } from "../traffic/Gateway.ts"
+import { defaultPriority, type Gateway, type GatewayFailure, type GatewayRequest } from "../traffic/Gateway.ts"
 import * as Journey from "../traffic/journey.ts"
+import type { Traces } from "../traffic/Traces.ts"
 import type { Answer, Endpoint, StreamedAnswer, WholeAnswer } from "../upstream/ModelClient.ts"
 import { type Exchanges, type Outcome, outcomeOf } from "../overview/Exchanges.ts"
 import { type Client, nobody } from "../access/Client.ts"
@@ -12,6 +13,7 @@ import type { ClientKeys, Verdict } from "../access/ClientKeys.ts"
 import { admitted, isLocalHost, keyOf } from "./Access.ts"
 import { type Drain, type UnderWay } from "./Drain.ts"
 import { defectAnswer, type WireAnswer, wireAnswer, type WireFailure } from "./Errors.ts"
+import { answered, answering, broken, left, toldOf, traceOf } from "./exchangeTrace.ts"
 import { BadRequest, ForeignHost, ModelNotAllowed, ShuttingDown } from "./failures.ts"
 import { ruleOf } from "./permissions.ts"
 import * as ModelRequest from "./modelRequest.ts"
@@ -29,6 +31,7 @@ export interface Around {
   readonly gateway: Gateway["Service"]
   readonly drain: Drain["Service"]
   readonly exchanges: Exchanges["Service"]
+  readonly traces: Traces["Service"]
   readonly now: () => number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Names a request. */
@@ -42,7 +45,13 @@ export class ModelExchange implements UnderWay {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #id: string
-  readonly #journey: Journey.Journey
+  /** Why it is traced step by step, if it is. */
+  #why: "asked" | "sampled" | undefined
+  #journey: Journey.Journey
+  /** Who asks, once they may. */
+  #client: string | undefined
+  /** What they ask, once that is read. */
+  #asking: GatewayRequest | undefined
   /** What the request holds: by hand, since most hold nothing, and then there is nothing to do for it. */
   readonly #scope = Scope.makeUnsafe()
   /** Gives up what is under way for it. */
@@ -62,7 +71,8 @@ export class ModelExchange implements UnderWay {
     this.#response = response
     this.#id = around.nextId()
     this.#beganAt = around.now()
-    this.#journey = Journey.make(ModelRequest.wantsExplanation(request.headers))
+    this.#why = ModelRequest.wantsExplanation(request.headers) ? "asked" : undefined
+    this.#journey = Journey.make(this.#why !== undefined)
   }
 
   begin(): void {
@@ -92,6 +102,7 @@ export class ModelExchange implements UnderWay {
 
   /** What a client asks that may. */
   #heed(client: Client): void {
+    this.#client = client.name
     if (!ModelRequest.isJson(this.#request.headers["content-type"])) return this.#refuse(ModelRequest.notJsonType)
     readBody(this.#request, this.#around.maxBodyBytes, (body) => {
       try {
@@ -111,9 +122,7 @@ export class ModelExchange implements UnderWay {
     if (wanted instanceof BadRequest) return this.#refuse(wanted)
     const asked = ModelRequest.read(this.#endpoint, body)
     if (asked instanceof BadRequest) return this.#refuse(asked)
-    if (client.models?.has(asked.model) === false) return this.#refuse(new ModelNotAllowed({ model: asked.model }))
-    const { fork, gateway } = this.#around
-    const request: GatewayRequest = {
+    let request: GatewayRequest = {
       id: this.#id,
       endpoint: this.#endpoint,
       journey: this.#journey,
@@ -123,6 +132,14 @@ export class ModelExchange implements UnderWay {
       client: wanted.client,
       priority: wanted.priority,
       timeout: wanted.timeout
+    }
+    this.#asking = request
+    if (client.models?.has(asked.model) === false) return this.#refuse(new ModelNotAllowed({ model: asked.model }))
+    const { fork, gateway, traces } = this.#around
+    if (this.#why === undefined && traces.picks(this.#beganAt)) {
+      this.#why = "sampled"
+      this.#journey = Journey.make(true)
+      request = { ...request, journey: this.#journey }
     }
     const leave = gateway.begin(request, (exit) => {
       if (Exit.isSuccess(exit) && exit.value._tag === "Whole") this.#whole(exit.value)
@@ -155,6 +172,8 @@ export class ModelExchange implements UnderWay {
     const { exchanges, now } = this.#around
     exchanges.streams()
     exchanges.answered(now() - this.#beganAt)
+    // Whoever asked for it may look already.
+    if (this.#why === "asked") this.#trace(null)
     this.#response.writeHead(200, [...this.#told(), ...streamHeaders])
     return writeStream(this.#response, answer, this.#around.drain.isOver)
   }
@@ -178,24 +197,59 @@ export class ModelExchange implements UnderWay {
   }
 
   #refuse(failure: WireFailure): void {
-    this.#write(wireAnswer(failure))
+    this.#write(wireAnswer(failure), failure)
   }
 
-  #write({ body, headers, status }: WireAnswer): void {
+  #write({ body, headers, status }: WireAnswer, failure?: WireFailure): void {
     if (this.#isOver) return
     this.#isOver = true
     const outcome = outcomeOf(status)
-    this.#count(outcome)
+    this.#count(outcome, status, failure)
     if (outcome === "served") this.#around.exchanges.answered(this.#around.now() - this.#beganAt)
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
     this.#response.writeHead(status, [...this.#told(), ...headers, "content-length", String(length)])
     this.#response.end(body)
   }
 
-  #count(outcome: Outcome): void {
+  #count(outcome: Outcome, status?: number, failure?: WireFailure): void {
     if (this.#isCounted) return
     this.#isCounted = true
     this.#around.exchanges.ended(outcome)
+    if (outcome !== "served" || this.#why !== undefined) this.#trace(outcome, status, failure)
+  }
+
+  /** `ended` is null while the answer is being streamed. */
+  #trace(ended: Outcome | null, status?: number, failure?: WireFailure): void {
+    const { now, traces } = this.#around
+    const at = now()
+    // Whoever may not ask must not push out what others have asked for.
+    const why = this.#client === undefined ? undefined : this.#why
+    if (why === undefined && !traces.keepsFailure(at)) return
+    traces.put(
+      traceOf({
+        id: this.#id,
+        beganAt: this.#beganAt,
+        why: why ?? "failed",
+        model: this.#asking?.model,
+        client: this.#asking?.client ?? this.#client,
+        priority: this.#asking && (this.#asking.priority ?? defaultPriority),
+        journey: this.#journey,
+        outcome: this.#inWords(ended, failure),
+        ended,
+        status: this.#cut === undefined ? status : 200,
+        took: ended === null ? null : at - this.#beganAt
+      })
+    )
+  }
+
+  #inWords(ended: Outcome | null, refusal: WireFailure | undefined): string {
+    if (ended === null) return answering
+    if (ended === "served") return answered
+    if (ended === "left") return left
+    // A stream that broke has nothing else to say of it.
+    const ofStream = this.#around.drain.isOver() ? new ShuttingDown() : this.#journey.failure
+    const failure = this.#cut === undefined ? refusal : ofStream
+    return failure === undefined ? broken : toldOf(failure)
   }
 
   #closed(): void {
@@ -211,7 +265,7 @@ export class ModelExchange implements UnderWay {
 
   /** What became of the request, on each answer, good or bad. */
   #told(): ReadonlyArray<string> {
-    const { attempts, queuedMs, steps, target } = this.#journey
+    const { attempts, queuedMs, target } = this.#journey
     const told = [
       "x-request-id",
       this.#id,
@@ -222,7 +276,7 @@ export class ModelExchange implements UnderWay {
     ]
     // A model's name may hold what a header cannot.
     if (target !== undefined) told.push("x-weirgate-target", encodeURI(nameOf(target).toWellFormed()))
-    if (steps !== undefined) told.push("x-weirgate-trace", this.#id)
+    if (this.#why === "asked") told.push("x-weirgate-trace", this.#id)
     return told
   }
 }

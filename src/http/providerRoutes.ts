@@ -92,7 +92,7 @@ const routesOf = (offer: Offer, standings: ReadonlyMap<string, ProviderStanding>
   }))
 
 /** `models` are those of its routes; one that was never asked for is in order. */
-const providerView = (
+export const providerView = (
   { kind, limits, name }: Provider,
   standing: ProviderStanding | undefined,
   models: ReadonlyArray<string>,

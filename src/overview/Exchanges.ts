@@ -1,10 +1,10 @@
 /** How the requests for models ended, in this process since its start. Plain numbers on the way; metrics when they are asked for. */
 import { Context, Effect, Layer, Metric } from "effect"
+import { Outcome } from "../traffic/trace.ts"
 import * as Latencies from "./latencies.ts"
 
-/** `limited` is 429, `refused` any other 4xx, `failed` a 5xx or a stream that broke; `left` had no answer, or not all of it. */
-export const outcomes = ["served", "limited", "refused", "failed", "left"] as const
-export type Outcome = (typeof outcomes)[number]
+export const outcomes = Outcome.literals
+export type { Outcome }
 
 export const outcomeOf = (status: number): Outcome => {
   if (status < 400) return "served"

@@ -7,7 +7,7 @@ import { type Member, Roster } from "../domain/roster.ts"
 import type { TokenId } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
-import type { Trace } from "../traffic/journey.ts"
+import type { Trace } from "../traffic/trace.ts"
 import { Traces } from "../traffic/Traces.ts"
 import { type Message, Mailbox } from "./mailbox.ts"
 import { countNew } from "./newest.ts"
@@ -102,7 +102,7 @@ const make = Effect.gen(function* () {
   // What was seen at the last look, while somebody watches.
   let overviewSeen = ""
   let decisionsSeen: ReadonlyArray<string> = []
-  let traceSeen: Trace | undefined
+  let tracesSeen = 0
   // As many as there are tokens.
   let tokensSeen = new Map<TokenId, string>()
 
@@ -130,7 +130,7 @@ const make = Effect.gen(function* () {
   const begin = Effect.gen(function* () {
     overviewSeen = ""
     decisionsSeen = (yield* decisions) ?? []
-    traceSeen = (yield* traces.recent(1))[0]
+    tracesSeen = traces.since(tracesSeen, 0).mark
     tokensSeen = new Map((yield* pool.list()).map((view) => [view.id, fingerprint(view)]))
   })
 
@@ -151,13 +151,10 @@ const make = Effect.gen(function* () {
     for (const data of fresh) put({ event: "decision", data })
   })
 
-  const lookAtTraces = Effect.gen(function* () {
-    const now = yield* traces.recent(newestLooked)
-    const known = traceSeen === undefined ? -1 : now.indexOf(traceSeen)
-    traceSeen = now[0] ?? traceSeen
-    for (const trace of now.slice(0, known === -1 ? now.length : known).toReversed()) {
-      put({ event: "request", data: JSON.stringify(summaryOf(trace)) })
-    }
+  const lookAtTraces = Effect.sync(() => {
+    const { fresh, mark } = traces.since(tracesSeen, newestLooked)
+    tracesSeen = mark
+    for (const trace of fresh) put({ event: "request", data: JSON.stringify(summaryOf(trace)) })
   })
 
   const lookAtTokens = Effect.gen(function* () {

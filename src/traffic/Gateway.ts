@@ -1,24 +1,10 @@
 /** Serves one model request: a slot, a token, a call, and the next of each where that is the remedy. */
-import {
-  Cause,
-  Clock,
-  Context,
-  DateTime,
-  Duration,
-  Effect,
-  Exit,
-  Layer,
-  Option,
-  Random,
-  Result,
-  Schema,
-  Scope
-} from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Random, Result, Schema, Scope } from "effect"
 import type { Fiber } from "effect"
 import { Acquisition } from "../acquisition/Acquisition.ts"
 import { Predictor } from "../acquisition/Predictor.ts"
 import type { CallFailure } from "../domain/Failure.ts"
-import { nameOf, type Provider, type Target } from "../domain/Provider.ts"
+import type { Provider, Target } from "../domain/Provider.ts"
 import { type Restore, TokenPool } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 import type { Answer, Endpoint, ModelClient, RequestBody } from "../upstream/ModelClient.ts"
@@ -32,7 +18,7 @@ import { after, type Plan, planOf, readmit, remedyOf, repeated, setAside } from 
 import { QuotaWatch } from "./QuotaWatch.ts"
 import * as RetryBudget from "./retryBudget.ts"
 import { reckonTokens } from "./reckonTokens.ts"
-import { Traces } from "./Traces.ts"
+import { tracedText } from "./tracedText.ts"
 
 /** Nobody offers that model, or none who does has that endpoint. */
 export class ModelNotServed extends Schema.TaggedError<ModelNotServed>()("ModelNotServed", {
@@ -66,7 +52,7 @@ export type GatewayFailure =
   | DeadlineExceeded
 
 export interface GatewayRequest {
-  /** Names the request in its explain-trace. */
+  /** Names the request in the log. */
   readonly id: string
   readonly endpoint: Endpoint
   readonly body: RequestBody
@@ -129,7 +115,7 @@ export class Gateway extends Context.Service<
   ): Layer.Layer<
     Gateway,
     never,
-    Acquisition | Catalog | Governor | ModelClients | Predictor | QuotaWatch | TokenPool | Traces
+    Acquisition | Catalog | Governor | ModelClients | Predictor | QuotaWatch | TokenPool
   > =>
     Layer.effect(
       Gateway,
@@ -159,7 +145,6 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const catalog = yield* Catalog
   const governor = yield* Governor
   const clients = yield* ModelClients
-  const traces = yield* Traces
   const lend = yield* Lend.make
   const pool = yield* TokenPool
   const { attempt, begin, statistics } = yield* Attempt.make
@@ -266,7 +251,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       if (gone._tag === "Refused") {
         const { refused } = gone
         if (journey.steps !== undefined) {
-          Journey.note(journey, now() - job.startedAt, "no_slot", { detail: refused.message })
+          Journey.note(journey, now() - job.startedAt, "no_slot", { detail: tracedText(refused) })
         }
         if (refused.reason === "unavailable" && plan.aside.length > 0) {
           plan = { ...plan, targets: [] }
@@ -286,7 +271,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
           continue
         }
         shortage = gone.why
-        Journey.note(journey, at - job.startedAt, "no_token", { detail: `${gone.provider}: ${shortage.message}` })
+        Journey.note(journey, at - job.startedAt, "no_token", { detail: `${gone.provider}: ${tracedText(shortage)}` })
         const back = at + waitOf(shortage)
         if (isWorthWaiting(job, plan, gone.provider, back, at)) {
           yield* governor.hold(gone.provider, Math.min(back, at + lookAgain))
@@ -304,21 +289,11 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         yield* pause(job)
       }
       plan = next.plan
-      yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${failure.message}`), { service: "Gateway" })
+      yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${failure.message}`), {
+        service: "Gateway",
+        request: job.request.id
+      })
     }
-  })
-
-  const traceOf = (request: GatewayRequest, journey: Journey.Journey, at: number, timeout: Duration.Duration) => ({
-    id: request.id,
-    startedAt: DateTime.formatIso(DateTime.makeUnsafe(at)),
-    model: request.model,
-    client: request.client,
-    priority: request.priority ?? defaultPriority,
-    timeout: Duration.toMillis(timeout),
-    attempts: journey.attempts,
-    queuedMs: journey.queuedMs,
-    target: journey.target === undefined ? null : nameOf(journey.target),
-    steps: journey.steps ?? []
   })
 
   const isDirect =
@@ -329,22 +304,20 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const jobOf = (request: GatewayRequest, restore: Restore): Job => {
     const startedAt = now()
     const timeout = request.timeout ?? usualTimeout
+    const milliseconds = Duration.toMillis(timeout)
     const journey = request.journey ?? Journey.make(false)
+    journey.timeout = milliseconds
     return {
       request,
       offer: catalog.current(),
       startedAt,
-      deadline: startedAt + Duration.toMillis(timeout),
+      deadline: startedAt + milliseconds,
       timeout,
       patience: request.timeout === undefined ? maxWait : Number.POSITIVE_INFINITY,
       hasAnother: false,
       calledAt: startedAt,
       tokens: reckonTokens(request.body),
       journey,
-      ended:
-        journey.steps === undefined
-          ? undefined
-          : (outcome) => traces.put({ ...traceOf(request, journey, startedAt, timeout), outcome }),
       restore
     }
   }
@@ -356,13 +329,10 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         const job = jobOf(request, restore)
         budget.asked(job.startedAt)
         const targets = targetsOf(job.offer, request)
-        const served: Effect.Effect<Answer, GatewayFailure, Scope.Scope> =
-          targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
-        const { ended } = job
-        return ended === undefined ? served : Effect.onExit(served, (exit) => ended(outcomeOf(exit)))
+        return targets instanceof ModelNotServed ? Effect.fail(targets) : serve(job, targets)
       }),
     begin: (request, done) => {
-      // A trace tells of steps that are not made here.
+      // A trace tells of steps that are not told here.
       if (request.stream || request.journey?.steps !== undefined) return undefined
       const job = jobOf(request, identity)
       const targets = targetsOf(job.offer, request)
@@ -440,12 +410,6 @@ const isWorthWaiting = (job: Job, { targets, tokens }: Plan, short: string, back
 const toldOf = (failure: CallFailure | undefined, shortage: Lend.Shortage | DeadlineExceeded | undefined) => {
   const isOfToken = failure !== undefined && !isOfKey(failure) && remedyOf({ failure, sent: true }) === "token"
   return (isOfToken ? (shortage ?? failure) : (failure ?? shortage)) ?? Effect.die("a request without a target")
-}
-
-const outcomeOf = (exit: Exit.Exit<Answer, GatewayFailure>): string => {
-  if (Exit.isSuccess(exit)) return exit.value._tag === "Whole" ? "answered" : "answering"
-  const failure = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  return failure === undefined ? (Exit.hasInterrupts(exit) ? "the client left" : "a defect") : failure.message
 }
 
 /** How long until it may be different, in milliseconds. */

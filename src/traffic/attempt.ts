@@ -20,6 +20,7 @@ import type { HeldSlot, SlotOutcome } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import type { Failed } from "./plan.ts"
 import { QuotaWatch } from "./QuotaWatch.ts"
+import { tracedText } from "./tracedText.ts"
 
 /** What all attempts of a request have in common. */
 export interface Job {
@@ -37,8 +38,6 @@ export interface Job {
   readonly deadline: number
   /** Whether another target is left: then a silent one does not get all the time there is. */
   readonly hasAnother: boolean
-  /** Told once an answer that was streamed has ended, well or not; absent when nobody asked to have it explained. */
-  readonly ended: ((outcome: string) => Effect.Effect<void>) | undefined
   readonly restore: Restore
 }
 
@@ -91,10 +90,11 @@ export const make = Effect.gen(function* () {
     counted.failed += 1
     if (failure._tag === "Throttled" || failure._tag === "QuotaExhausted") counted.throttled += 1
     const at = now()
+    job.journey.failure = failure
     Journey.note(job.journey, at - job.startedAt, "failed", {
       of: slot.target,
       ...Journey.tokenOf(lease.id),
-      detail: failure.message
+      detail: tracedText(failure)
     })
     const took = at - job.calledAt
     slot.settle(slotOutcomeOf(failure, took < telling && took >= shareOf(job)))
@@ -143,11 +143,7 @@ export const make = Effect.gen(function* () {
       const isDone = Cause.isDone(failure)
       const reckoned = Math.ceil(job.request.body.bytes.length / bytesPerToken + bytes / bytesPerEvent)
       const told = isDone ? succeeded(held, access, answer, latencyMs, reckoned) : failed(job, held, access, failure)
-      return told.pipe(
-        Effect.andThen(back),
-        Effect.andThen(job.ended?.(isDone ? "answered" : failure.message) ?? Effect.void),
-        Effect.uninterruptible
-      )
+      return Effect.uninterruptible(Effect.andThen(told, back))
     }
     const next = Effect.map(answer.next, (piece) => {
       bytes += piece.length
@@ -220,8 +216,6 @@ export const make = Effect.gen(function* () {
     slot.answering()
     const back = once(giveBack(held))
     yield* Scope.addFinalizer(held.parent, back)
-    // Written over by how the answer ends, if it does.
-    if (job.ended !== undefined) yield* Scope.addFinalizer(held.parent, job.ended("the client left"))
     return { _tag: "Answered", answer: pieces(job, held, access, answer, latencyMs, back) } satisfies Attempted
   })
 

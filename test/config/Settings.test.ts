@@ -104,6 +104,8 @@ describe("Settings", () => {
     [{ server: { apiKeys: [{ env: "A", name: "console" }] } }, "server.apiKeys[0].name"],
     [{ server: { apiKeys: [{ env: "A", name: "weirgate" }] } }, "server.apiKeys[0].name"],
     [{ server: { apiKeys: [{ env: "A", timeout: "25 hours" }] } }, "server.apiKeys[0].timeout"],
+    [{ traces: { sample: 0.5 } }, "traces.sample"],
+    [{ traces: { failures: 1_001 } }, "traces.failures"],
     [{ traffic: { attempts: 0 } }, "traffic.attempts"],
     [{ traffic: { queue: { ageing: "5" } } }, "traffic.queue.ageing"],
     [[], "(file)"]

@@ -71,6 +71,7 @@ describe("the difference of settings", () => {
     [{ acquisition: { hourly: 1 } }, "acquisition"],
     [{ pool: { strategy: "best" } }, "pool"],
     [{ alerts: { webhook: { url: "https://example.com", secret: { env: "A" } } } }, "alerts"],
+    [{ traces: { sample: 1 } }, "traces"],
     [{ traffic: { queue: { limit: 1 } } }, "traffic"]
   ] as const)("leaves %j for the next start", ([change, part]) =>
     Effect.gen(function* () {

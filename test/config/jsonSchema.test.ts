@@ -35,6 +35,7 @@ describe("the JSON Schema", () => {
     { $schema: "./weirgate.schema.json" },
     { server: { apiKeys: [{ env: "A", name: "alice", priority: 9, timeout: "30 seconds" }] } },
     { traffic: { attempts: 3, timeout: "1 minute", maxWait: "5 seconds", queue: { limit: 5, ageing: "1 second" } } },
+    { traces: { sample: 0, failures: 1_000 } },
     { warp },
     { providers: [{ name: "warp", kind: "warp", ...warp, concurrency: 3 }] },
     withProvider({ keys: ["synthetic", { env: "A" }, { env: "B", kind: "personal" }] }),
@@ -72,6 +73,7 @@ describe("the JSON Schema", () => {
     { routes: [{ model: "expert", targets: [] }] },
     { routes: [{ model: "expert", targets: ["one"] }] },
     { routes: [{ model: "expert", targets: ["a/b", "a/b"] }] },
+    { traces: { sample: -1 } },
     { traffic: { attempts: 0 } }
   ])("refuses %j, as the server does", (file) => {
     assert.isFalse(isRead(file))

@@ -146,7 +146,7 @@ const story = async (page: Page, server: Server, hands: Hands, view: string) => 
 
   await goTo("Requests")
   await press(page.getByRole("cell").getByRole("link").first())
-  await page.getByRole("cell", { name: "sent" }).waitFor()
+  await page.getByText("sent", { exact: true }).waitFor()
   assert.deepStrictEqual(await faultsOf(page), [], "an explained request")
   await shot(page, view, "request")
 

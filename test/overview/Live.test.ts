@@ -123,10 +123,11 @@ describe("the live events", () => {
       world.tokens = [view(1, 5)]
       world.decisions = [decision(3), decision(2), decision(1)]
       world.waiting = 7
-      yield* Traces.use((traces) =>
+      yield* Traces.useSync((traces) =>
         traces.put({
           id: "req-1",
           startedAt: "",
+          why: "asked",
           model: "auto",
           client: "local",
           priority: 5,
@@ -135,6 +136,9 @@ describe("the live events", () => {
           queuedMs: 0,
           target: null,
           outcome: "answered",
+          ended: "served",
+          status: 200,
+          took: 1,
           steps: [{ at: 0, step: "slot" }]
         })
       )

@@ -18,7 +18,6 @@ import { Gateway, type GatewayRequest } from "../../src/traffic/Gateway.ts"
 import { Governor } from "../../src/traffic/Governor.ts"
 import * as Journey from "../../src/traffic/journey.ts"
 import { offering, warp } from "../../src/traffic/offering.ts"
-import { Traces } from "../../src/traffic/Traces.ts"
 import { bodyOf, readAll, textOf } from "./answers.ts"
 
 const { ScriptedOpenAi } = Testing
@@ -306,31 +305,27 @@ describe("Gateway", () => {
     }).pipe(Effect.provide(two))
   )
 
-  it.effect("keeps the trace of a request that asked for it: where it went, why, and how long each phase took", () =>
+  it.effect("notes of a request that is traced where it went, why, and how long each phase took", () =>
     Effect.gen(function* () {
-      yield* fail(at("a"), down)
+      const echo = "synthetic words of the question"
+      yield* fail(at("a"), new UpstreamUnavailable({ provider: "a", reason: "status", status: 503, detail: echo }))
       yield* ScriptedOpenAi.use(({ slow }) => slow(at("b"), "3 seconds"))
-      const asked = yield* Effect.forkChild(ask(), { startImmediately: true })
+      const journey = Journey.make(true)
+      const asked = yield* Effect.forkChild(ask({ journey }), { startImmediately: true })
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.join(asked)
-      const trace = yield* Traces.use((traces) => traces.get("req-test"))
-      assert.deepInclude(trace, {
-        id: "req-test",
-        model: "expert",
-        client: "test",
-        attempts: 2,
-        target: "b/small",
-        outcome: "answered"
-      })
+      assert.deepInclude(journey, { attempts: 2, target: at("b"), timeout: 600_000 })
+      assert.strictEqual(journey.failure?._tag, "UpstreamUnavailable")
       assert.deepStrictEqual(
-        trace?.steps.map(({ step }) => step),
+        journey.steps?.map(({ step }) => step),
         ["slot", "token", "sent", "failed", "slot", "token", "sent", "answered"]
       )
-      const [, token, , failure, , , , answered] = trace?.steps ?? []
+      const [, token, , failure, , , , answered] = journey.steps ?? []
       assert.isString(token?.token)
-      assert.match(failure?.detail ?? "", /unavailable/)
+      assert.match(failure?.detail ?? "", /unavailable.*503/)
       assert.deepInclude(answered, { took: 3_000, target: "b/small" })
-      assert.notInclude(JSON.stringify(trace), "synthetic-b")
+      assert.notInclude(JSON.stringify(journey.steps), "synthetic-b")
+      assert.notInclude(JSON.stringify(journey.steps), echo)
     }).pipe(Effect.provide(two))
   )
 })

@@ -5,6 +5,7 @@ import { Role } from "../../access/Client.ts"
 import * as console from "../admin.ts"
 import * as keys from "../keys.ts"
 import { access } from "../layers.ts"
+import { json } from "./flags.ts"
 import { quiet } from "./quiet.ts"
 
 const keyFlags = {
@@ -47,9 +48,9 @@ export const key = Command.make("key").pipe(
         })
         .pipe(Effect.provide(access), quiet)
     ).pipe(Command.withDescription("Make a key: it alone is printed to standard output, this once")),
-    Command.make("list", {}, () => Effect.flatMap(keys.list, Console.log).pipe(Effect.provide(access), quiet)).pipe(
-      Command.withDescription("Show all keys, those of the configuration last")
-    ),
+    Command.make("list", { json }, ({ json }) =>
+      Effect.flatMap(keys.list(json), Console.log).pipe(Effect.provide(access), quiet)
+    ).pipe(Command.withDescription("Show all keys, those of the configuration last")),
     Command.make("revoke", { key: Argument.String("name-or-id") }, ({ key }) =>
       keys.revoke(key).pipe(Effect.provide(access), quiet)
     ).pipe(Command.withDescription("Have a key refused; when this ends, every server refuses it"))

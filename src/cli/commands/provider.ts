@@ -1,7 +1,9 @@
 /** `weirgate provider …`: whether anything is sent to a provider. */
-import { Console, Effect } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as providers from "../providers.ts"
+import * as running from "../running.ts"
+import * as flags from "./flags.ts"
 import { quiet } from "./quiet.ts"
 
 const name = Argument.String("name")
@@ -11,8 +13,13 @@ export const provider = Command.make("provider").pipe(
     "Whether anything is sent to a provider; a running server takes changes over within two seconds"
   ),
   Command.withSubcommands([
-    Command.make("list", {}, () =>
-      Effect.flatMap(providers.list, Console.log).pipe(Effect.provide(providers.stored), quiet)
+    Command.make("list", { server: flags.fromServer, json: flags.json }, ({ json, server }) =>
+      Effect.gen(function* () {
+        if (Option.isSome(server)) {
+          return yield* Effect.flatMap(running.providers(json), Console.log).pipe(flags.through(server.value))
+        }
+        yield* Effect.flatMap(providers.list(json), Console.log).pipe(Effect.provide(providers.stored))
+      }).pipe(quiet)
     ).pipe(Command.withDescription("Show the providers, their limits and whether they are paused")),
     Command.make("pause", { name }, ({ name }) =>
       providers.pause(name).pipe(Effect.provide(providers.stored), quiet)
@@ -21,6 +28,9 @@ export const provider = Command.make("provider").pipe(
     ),
     Command.make("resume", { name }, ({ name }) =>
       providers.resume(name).pipe(Effect.provide(providers.stored), quiet)
-    ).pipe(Command.withDescription("Let its line go on"))
+    ).pipe(Command.withDescription("Let its line go on")),
+    Command.make("reset", { name, server: flags.server }, ({ name, server }) =>
+      running.resetProvider(name).pipe(flags.through(Option.getOrUndefined(server)), quiet)
+    ).pipe(Command.withDescription("Have a running server take all its targets for in order again"))
   ])
 )

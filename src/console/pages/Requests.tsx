@@ -1,49 +1,86 @@
 /** The requests that were explained, and one of them step by step. */
+import { useState } from "preact/hooks"
+import { Choice } from "../Choice.tsx"
 import type { TraceSummary } from "../../contract/console.ts"
-import type { Trace } from "../../traffic/journey.ts"
+import type { Trace } from "../../traffic/trace.ts"
+import { Pager } from "../Pager.tsx"
 import { ask } from "../server.ts"
 import { Table } from "../Table.tsx"
 import { span } from "../time.ts"
 import { useAsked } from "../useAsked.ts"
+import { usePages } from "../usePages.ts"
 import { When } from "../When.tsx"
 
 export const Requests = ({ what }: { readonly what: string }) => (what === "" ? <List /> : <One id={what} />)
 
+const outcomes = ["served", "limited", "refused", "failed", "left"] as const
+
 const List = () => {
-  const asked = useAsked(
-    () => ask(({ console }) => console.requests({ query: { limit: 100 } })).then(({ requests }) => requests),
-    { on: "request" }
+  const [outcome, setOutcome] = useState<(typeof outcomes)[number]>()
+  const paged = usePages(
+    (before) =>
+      ask(({ console }) =>
+        console.requests({
+          query: { limit: 50, ...(outcome !== undefined && { outcome }), ...(before !== undefined && { before }) }
+        })
+      ).then(({ next, requests }) => ({ rows: requests, next })),
+    { about: outcome ?? "", on: "request" }
   )
   return (
-    <Table
-      asked={asked}
-      label="Requests"
-      keyOf={({ id }) => id}
-      empty="No request was explained yet: send one with the header x-weirgate-explain: 1."
-      columns={[
-        { title: "When", cell: ({ startedAt }) => <When at={Date.parse(startedAt)} /> },
-        {
-          title: "Request",
-          cell: ({ id }) => (
-            <a href={`#/requests/${encodeURIComponent(id)}`}>
-              <code>{id}</code>
-            </a>
-          )
-        },
-        { title: "Model", cell: ({ model }) => model },
-        { title: "Client", cell: ({ client }) => client },
-        { title: "Outcome", cell: outcomeOf },
-        { title: "Served by", cell: ({ target }) => target ?? <span class="faint">nobody</span> },
-        { title: "Attempts", isNumber: true, cell: ({ attempts }) => String(attempts) },
-        { title: "In line", isNumber: true, cell: ({ queuedMs }) => span(queuedMs) }
-      ]}
-    />
+    <>
+      <p class="faint">
+        A few of each second, those that went wrong, and those that were sent with <code>x-weirgate-explain: 1</code>,
+        since the start.
+      </p>
+      <form class="row" role="search" onSubmit={(event) => event.preventDefault()}>
+        <Choice label="Ended" options={outcomes} chosen={outcome} onChoose={setOutcome} />
+      </form>
+      <Table
+        asked={paged}
+        label="Requests"
+        keyOf={({ id }) => id}
+        empty={outcome === undefined ? "Nobody has asked for a model yet." : "No request that is kept has ended so."}
+        columns={[
+          { title: "When", cell: ({ startedAt }) => <When at={Date.parse(startedAt)} /> },
+          {
+            title: "Request",
+            cell: ({ id, why }) => (
+              <>
+                <a href={`#/requests/${encodeURIComponent(id)}`}>
+                  <code>{id}</code>
+                </a>
+                {why === "asked" && <span class="faint"> explained</span>}
+              </>
+            )
+          },
+          { title: "Model", cell: ({ model }) => model ?? "" },
+          { title: "Client", cell: ({ client }) => client ?? <span class="faint">unknown</span> },
+          { title: "Outcome", cell: outcomeOf },
+          { title: "Served by", cell: ({ target }) => target ?? <span class="faint">nobody</span> },
+          { title: "Attempts", isNumber: true, cell: ({ attempts }) => String(attempts) },
+          { title: "In line", isNumber: true, cell: ({ queuedMs }) => span(queuedMs) },
+          { title: "Took", isNumber: true, cell: ({ took }) => (took === null ? "" : span(took)) }
+        ]}
+      />
+      <Pager of={paged} what="request" />
+    </>
   )
 }
 
-const outcomeOf = ({ outcome }: Pick<TraceSummary, "outcome">) => (
-  <span class={`tag ${outcome === "served" || outcome === "ok" ? "done" : "refused"}`}>{outcome}</span>
-)
+const outcomeOf = ({ ended, outcome, status }: Pick<TraceSummary, "ended" | "outcome" | "status">) =>
+  ended === null ? (
+    <span class="tag busy">being answered</span>
+  ) : (
+    <>
+      <span class={`tag ${ended}`}>{ended}</span>
+      {ended !== "served" && (
+        <span class="faint">
+          {" "}
+          {status} {outcome}
+        </span>
+      )}
+    </>
+  )
 
 const One = ({ id }: { readonly id: string }) => {
   const { answer, trouble } = useAsked(() => ask(({ traces }) => traces.request({ params: { id } })), { about: id })
@@ -64,18 +101,19 @@ const One = ({ id }: { readonly id: string }) => {
 }
 
 const Explained = ({ trace }: { readonly trace: Trace }) => {
-  const { attempts, client, id, model, outcome, priority, queuedMs, startedAt, steps, target, timeout } = trace
-  const end = Math.max(1, ...steps.map(({ at, took = 0 }) => at + took))
+  const { attempts, client, id, model, priority, queuedMs, startedAt, steps, target, timeout, took, why } = trace
+  const end = Math.max(1, took ?? 0, ...steps.map(({ at }) => at))
   const facts = {
-    Outcome: outcomeOf({ outcome }),
+    Outcome: outcomeOf(trace),
     Began: <When at={Date.parse(startedAt)} />,
-    Model: model,
-    Client: client,
+    Took: took === null ? "not over yet" : span(took),
+    "In line": span(queuedMs),
+    Model: model ?? "none",
+    Client: client ?? "unknown",
     "Served by": target ?? "nobody",
     Attempts: attempts,
-    "In line": span(queuedMs),
-    Priority: priority,
-    "Given in all": span(timeout)
+    Priority: priority ?? "",
+    "Given in all": timeout === null ? "" : span(timeout)
   }
   return (
     <>
@@ -94,7 +132,11 @@ const Explained = ({ trace }: { readonly trace: Trace }) => {
         asked={{ answer: steps.map((step, n) => ({ ...step, n })), trouble: undefined }}
         label="Steps"
         keyOf={({ n }) => String(n)}
-        empty="Nothing happened to it."
+        empty={
+          why === "failed"
+            ? "It was not watched, only kept for how it ended: send it with x-weirgate-explain: 1 to have each step."
+            : "Nothing happened to it."
+        }
         columns={[
           { title: "At", isNumber: true, cell: ({ at }) => span(at) },
           { title: "Step", cell: ({ step }) => <code>{step}</code> },
