@@ -31,7 +31,8 @@ interface View {
 
 /** A window of its own. `wrong` is what no page may do: print an error, break the policy of its content, or ask another host. */
 export const opened = async (browser: Browser, { url }: Server, { colorScheme, width }: View) => {
-  const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" })
+  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" })
+  const page = await context.newPage()
   page.setDefaultTimeout(15_000)
   // Somebody listens from the start, so that a chooser is never the system's own.
   page.on("filechooser", () => undefined)
