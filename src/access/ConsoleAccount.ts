@@ -1,5 +1,6 @@
 /** The console's one account: its password, its sessions, and how often a wrong password may be tried. */
 import { Clock, Context, Duration, Effect, Layer, Metric, Redacted, Schema, Semaphore } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import { SecureRandom } from "effect/crypto"
 import { type Collection, Store, type StoreUnavailable } from "../store/Store.ts"
 import * as Throttle from "./loginThrottle.ts"
@@ -117,6 +118,7 @@ const make = Effect.fnUntraced(
   function* ({ cost = Password.defaultCost }: ConsoleAccountOptions) {
     const clock = yield* Clock.Clock
     const store = yield* Store
+    yield* fromZero(Object.values(counted))
     const random = yield* SecureRandom.SecureRandom
     const now = () => clock.currentTimeMillisUnsafe()
     const account = store.get(accounts, "console")

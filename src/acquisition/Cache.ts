@@ -3,6 +3,7 @@
  * the pool lends the token with the one it has now.
  */
 import { Clock, Context, Duration, Effect, Layer, Metric, Schedule } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { Scope } from "effect"
 import type { TokenId } from "../domain/Token.ts"
 import { type Collection, Store, type StoreUnavailable } from "../store/Store.ts"
@@ -72,6 +73,7 @@ const make = Effect.fnUntraced(function* (
   options: CacheOptions
 ): Effect.fn.Return<Cache["Service"], never, Store | Scope.Scope> {
   const store = yield* Store
+  yield* fromZero(Object.values(lookups))
   const timeToLive = Duration.fromInputUnsafe(options.timeToLive ?? "3600 seconds")
   const limits: rules.CacheRules = { timeToLive: Duration.toMillis(timeToLive), capacity: options.capacity ?? 100 }
   const counted = { hits: 0, misses: 0 }

@@ -1,5 +1,6 @@
 /** Sees to it that one need is worked on once, however many ask and in however many processes. */
 import { Clock, Context, Duration, Effect, Exit, Layer, Metric, Random, Semaphore } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { Scope } from "effect"
 import type { Store, StoreUnavailable } from "../store/Store.ts"
 import type { AcquisitionRequest, Verdict } from "./decision.ts"
@@ -107,6 +108,7 @@ const make = Effect.fnUntraced(function* (
     silence: Duration.toMillis(Elsewhere.silence)
   }
   const process = (yield* Random.nextInt).toString(36)
+  yield* fromZero(Object.values(requests))
   const permits = yield* Semaphore.make(options.atOnce ?? 3)
   const flights = yield* Flights.make<AcquisitionRequest, Verdict>()
   const elsewhere = yield* Elsewhere.make(rules)

@@ -1,5 +1,6 @@
 /** Foresees the end of a token's quota from what is observed, says how sure it is, and keeps score of itself. */
 import { Clock, Context, Duration, Effect, Layer, Metric, Schedule } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { Scope } from "effect"
 import type { QuotaReport, TokenId, TokenKind } from "../domain/Token.ts"
 import type { Outcome } from "../pool/tokenState.ts"
@@ -81,6 +82,7 @@ const make = Effect.fnUntraced(function* (
         : Math.max(Math.ceil(Duration.toMinutes(options.window)), 1),
     fresh: options.believed === undefined ? defaults.fresh : Duration.toMillis(options.believed)
   }
+  yield* fromZero(Object.values(observations))
   const byKind = yield* Replicas.make<evidence.KindEvidence, evidence.KindEvent>({
     collection: kinds,
     fold: (current, now, event) => evidence.observeKind(current, now, event, rules.windowMinutes)

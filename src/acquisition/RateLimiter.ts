@@ -1,5 +1,6 @@
 /** The acquisition budget: how often an upstream may be asked for a new token, whatever restarts and however many ask. */
 import { Clock, Context, Duration, Effect, Layer, Metric, Schema } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import { Store, type StoreUnavailable } from "../store/Store.ts"
 import type { Sealed } from "../store/Vault.ts"
 import { budgetOf, type Limits, limitsOf, type LimitsInvalid, type RateLimiterOptions } from "./budget.ts"
@@ -120,6 +121,7 @@ const make = Effect.fnUntraced(function* (options: RateLimiterOptions) {
   const budget = yield* Effect.fromResult(budgetOf(limits))
 
   const { read, settle, update } = Ledgers.make(yield* Store)
+  yield* fromZero([...Object.values(denials), ...Ledgers.counters])
 
   return RateLimiter.of({
     check: Effect.fn("RateLimiter.check")(function* (provider) {

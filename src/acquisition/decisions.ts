@@ -1,5 +1,6 @@
 /** Tells of each decision: in the journal, in the log and as a metric. */
 import { Clock, Duration, Effect, Metric, Semaphore } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import { type Journal, type PageQuery, Store } from "../store/Store.ts"
 import { type AcquisitionRequest, Decision, type Step, type Verdict } from "./decision.ts"
 import { normalise } from "./errorText.ts"
@@ -18,6 +19,7 @@ export const make = Effect.gen(function* () {
   const store = yield* Store
   const scope = yield* Effect.scope
   const writing = yield* Semaphore.make(1)
+  yield* fromZero(Object.values(decided).flatMap((answers) => Object.values(answers)))
   let waiting: ReadonlyArray<Decision> = []
   /** Whether somebody will write what waits, later. */
   let isDue = false

@@ -1,5 +1,6 @@
 /** Steps 4 to 6: is there a reason to ask for a token, does the budget allow it, and is the quota really at its end? */
 import { Clock, Duration, Effect, Metric } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
 import { WarpClient } from "../upstream/WarpClient.ts"
@@ -19,6 +20,7 @@ export const make = Effect.fnUntraced(function* (providers: ReadonlyArray<string
   const pool = yield* TokenPool
   const limiter = yield* RateLimiter
   const predictor = yield* Predictor
+  yield* fromZero(Object.values(predictions))
 
   /** What the steps decide on: one read of the ledger, and what other processes have done to the pool. */
   const look = Effect.fnUntraced(function* ({ provider, errorContext }: AcquisitionRequest) {

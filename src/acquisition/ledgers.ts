@@ -62,6 +62,7 @@ const attemptsTotal = Metric.counter("weirgate_acquisition_attempts_total", {
 const reserved = Metric.withAttributes(attemptsTotal, { outcome: "reserved" })
 const succeeded = Metric.withAttributes(attemptsTotal, { outcome: "succeeded" })
 const failed = Metric.withAttributes(attemptsTotal, { outcome: "failed" })
+export const counters = [reserved, succeeded, failed]
 
 /** Counts what has been stored, and so each thing once, however often its writing was tried. */
 const count = Effect.fnUntraced(function* (before: ledger.Ledger, after: ledger.Ledger) {

@@ -14,7 +14,7 @@ import * as Live from "./live.ts"
 import { parse, pathOf } from "./path.ts"
 import * as Preference from "./preference.ts"
 import { accountNamed, search, type Search } from "./search.ts"
-import { counted } from "./telling.ts"
+import { begun, counted } from "./telling.ts"
 
 export { type DriveFailure, PathUnknown } from "./failure.ts"
 
@@ -109,6 +109,7 @@ const make = Effect.fnUntraced(function* (
   const live = yield* Live.make({ pool, client, listings, within, isFresh, maxPages: options.maxPages ?? 1_000 })
   const address = Address.make({ pool, client, known, live, within })
   const preference = yield* Preference.make(store)
+  yield* begun
 
   /** What the request names, read and looked up. */
   const read = Effect.fnUntraced(function* ({ account, path }: DriveRequest) {

@@ -1,5 +1,6 @@
 /** What the drive tells of itself: how requests end, never what they are about. */
 import { Cause, Effect, Exit, Metric, Option } from "effect"
+import { fromZero } from "../domain/zero.ts"
 
 type Call = "list" | "download"
 type Source = "realtime" | "cache" | "none"
@@ -18,6 +19,16 @@ const counterOf = (call: Call, source: Source, result: Result) => {
   if (counter === undefined) counters.set(key, (counter = Metric.withAttributes(requests, { call, source, result })))
   return counter
 }
+
+/** Those that there can be: what has no answer has no source. */
+export const begun: Effect.Effect<void> = Effect.suspend(() =>
+  fromZero(
+    (["list", "download"] as const).flatMap((call) => [
+      ...(["realtime", "cache"] as const).map((source) => counterOf(call, source, "ok")),
+      ...(["unknown", "no_token", "failed", "interrupted"] as const).map((result) => counterOf(call, "none", result))
+    ])
+  )
+)
 
 /** Counts how the request ends; `sourceOf` tells where its answer came from. */
 export const counted =

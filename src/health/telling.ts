@@ -25,7 +25,11 @@ export const make = () => {
   return {
     checked: ({ detail, name, ok, provider, token }: CheckResult, before: LastCheck | undefined): Effect.Effect<void> =>
       Effect.andThen(
-        Metric.update(counterOf(provider, ok ? "ok" : "failed"), 1),
+        Effect.andThen(
+          Metric.update(counterOf(provider, ok ? "ok" : "failed"), 1),
+          // So that the first that ends otherwise is seen as a rise.
+          Metric.update(counterOf(provider, ok ? "failed" : "ok"), 0)
+        ),
         ok === (before?.ok ?? true)
           ? Effect.void
           : (ok

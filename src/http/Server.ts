@@ -11,6 +11,7 @@ import { Caller } from "../contract/Access.ts"
 import { Exchanges } from "../overview/Exchanges.ts"
 import { Live } from "../overview/Live.ts"
 import { Overview } from "../overview/Overview.ts"
+import { Scrape } from "../overview/Scrape.ts"
 import { Store } from "../store/Store.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
@@ -146,8 +147,11 @@ export const layer = (options: ServerOptions) =>
     })
   )
 
-/** What the console is shown. */
-const watched = Live.layer.pipe(Layer.provideMerge(Overview.layer), Layer.provideMerge(Exchanges.layer))
+/** What the console and Prometheus are shown. */
+const watched = Layer.mergeAll(Live.layer, Scrape.layer).pipe(
+  Layer.provideMerge(Overview.layer),
+  Layer.provideMerge(Exchanges.layer)
+)
 
 const routes = (options: ServerOptions, isOpen: () => boolean) => {
   const guard = {

@@ -47,6 +47,7 @@ export const make = Effect.fnUntraced(function* ({
   const reported = yield* ReportedLeases.make(store)
   const open = OpenLeases.make<Open>(capacity)
   const telling = Telling.make()
+  yield* Telling.begun
   let given = 0
 
   const giveBack = (lease: Open | undefined) => lease?.held.giveBack ?? Effect.void

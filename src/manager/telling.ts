@@ -1,5 +1,6 @@
 /** What the manager tells of itself, never a secret. */
 import { Effect, Metric } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { ReportedOutcome } from "./TokenManager.ts"
 
 const ends = Metric.counter("weirgate_token_leases_total", {
@@ -13,7 +14,10 @@ const refusals = Metric.counter("weirgate_token_reports_refused_total", {
 })
 
 type End = ReportedOutcome | "run_out" | "crowded_out"
-type Refusal = "unknown" | "reported" | "expired" | "none" | "gone"
+const reasons = ["unknown", "reported", "expired", "none", "gone"] as const
+type Refusal = (typeof reasons)[number]
+
+export const begun: Effect.Effect<void> = fromZero(reasons.map((reason) => Metric.withAttributes(refusals, { reason })))
 
 export interface Telling {
   ended(provider: string, end: End): Effect.Effect<void>

@@ -77,11 +77,12 @@ export interface Step {
  * it holds. `judged` is undefined when the condition is clear.
  */
 export const step = (
-  record: AlertRecord | undefined,
+  stored: AlertRecord | undefined,
   judged: Judgement | undefined,
   look: Look,
   timing: Timing
 ): Step => {
+  const record = stored && notAfter(stored, look.now)
   if (judged?.state === "holds") return held(record, judged, look, timing)
   if (record === undefined) return { event: undefined, next: undefined }
   const isLost = look.now - record.heldAt > stale
@@ -91,6 +92,22 @@ export const step = (
   }
   const isOthers = record.clearSince === undefined && record.heldBy !== look.by && !isLost
   return isOthers ? { event: undefined, next: record } : clear(record, look, timing)
+}
+
+/**
+ * What is said to have been seen later than now was seen before the clock was set back: its times begin now, or nothing would be
+ * told until the clock is there again.
+ */
+const notAfter = (record: AlertRecord, now: number): AlertRecord => {
+  const { clearSince = now, firedAt = now, heldAt, since } = record
+  if (Math.max(since, firedAt, heldAt, clearSince) <= now) return record
+  return {
+    ...record,
+    since: Math.min(since, now),
+    heldAt: Math.min(heldAt, now),
+    ...(record.firedAt !== undefined && { firedAt: Math.min(firedAt, now) }),
+    ...(record.clearSince !== undefined && { clearSince: Math.min(clearSince, now) })
+  }
 }
 
 const held = (

@@ -67,7 +67,9 @@ export const make = Effect.fnUntraced(function* (
           yield* giveBack
           return yield* Effect.failCause(sent.cause)
         }
-        yield* Effect.logError("a delivery broke", sent.cause)
+        // Its name alone: what it says may hold the URL.
+        const defect = Cause.squash(sent.cause)
+        yield* Effect.logError(`a delivery broke (${defect instanceof Error ? defect.name : typeof defect})`)
       }
       yield* settle(delivery, Exit.isSuccess(sent) ? sent.value : "it could not be sent")
       return Number.NEGATIVE_INFINITY

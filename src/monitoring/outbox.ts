@@ -91,7 +91,8 @@ export const take = (outbox: Outbox = empty, now: number, by: string): Taken => 
   const kept = lost === 0 ? outbox : { ...outbox, deliveries }
   const { claim } = outbox
   // What this process holds still, it could not put back: it delivers one at a time.
-  if (claim !== undefined && claim.by !== by && now < claim.until) {
+  // One that ends later than any can is from before the clock was set back, and so is a try that is due then.
+  if (claim !== undefined && claim.by !== by && now < claim.until && claim.until - now <= claimFor) {
     return { delivery: undefined, wakeAt: claim.until, lost, outbox: kept }
   }
   const alerts = new Set<string>()
@@ -99,7 +100,7 @@ export const take = (outbox: Outbox = empty, now: number, by: string): Taken => 
   for (const delivery of deliveries) {
     if (alerts.has(delivery.alert)) continue
     alerts.add(delivery.alert)
-    if (delivery.dueAt <= now) {
+    if (delivery.dueAt <= now || delivery.dueAt - now > longestGap) {
       return { delivery, wakeAt: now, lost, outbox: { ...kept, claim: { by, until: now + claimFor } } }
     }
     wakeAt = Math.min(wakeAt, delivery.dueAt)

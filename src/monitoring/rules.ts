@@ -137,12 +137,13 @@ const downOf = (
   }
   // For want of a token nothing is sent there either, which `tokens_unusable` tells.
   const isWithoutToken = tokens.some(({ held, provider, usable }) => provider === subject && held > 0 && usable === 0)
-  if (heldUntil !== undefined && heldUntil - now > usualPause && !isWithoutToken) {
+  const isHeld = heldUntil !== undefined && heldUntil > now && !isWithoutToken
+  if (isHeld && heldUntil - now > usualPause) {
     const message = `${subject} is down: it asks for no requests for another ${shown(heldUntil - now)}`
     return [{ rule, subject, state: "holds", message, values: { until: heldUntil } }]
   }
-  // After a start nobody knows before it is called.
-  return targets.length === 0 ? [{ rule, subject, state: "unknown" }] : []
+  // After a start nobody knows before it is called; and one that asks for silence again and again does not recover in between.
+  return targets.length === 0 || isHeld ? [{ rule, subject, state: "unknown" }] : []
 }
 
 export const recovered = (rule: Rule, subject: string, lasted: number): string =>

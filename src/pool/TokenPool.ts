@@ -174,6 +174,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   })
   const sync = Effect.andThen(holdings.sync, review)
   const look = sync.pipe(Effect.catch(telling.storeFailed))
+  yield* telling.begun
   yield* review
   yield* Effect.forkScoped(Effect.schedule(look, syncEvery))
 

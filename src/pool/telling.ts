@@ -1,5 +1,6 @@
 /** What the pool tells of itself: a log line and a metric for each switch of state, never a secret. */
 import { Effect, Metric } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
 import { stateAt } from "./tokenState.ts"
 import type { TokenRecord, TokenState } from "./tokenState.ts"
@@ -31,6 +32,17 @@ const storeFailures = Metric.counter("weirgate_pool_store_failures_total", {
   incremental: true
 })
 
+const renewalResults = ["renewed", "failed", "refused"] as const
+
+export const begun = fromZero([storeFailures])
+
+/** Of a provider that has tokens. */
+const begin = (provider: string) =>
+  fromZero([
+    ...[refusals, limits, retirements].map((counter) => Metric.withAttributes(counter, { provider })),
+    ...renewalResults.map((result) => Metric.withAttributes(renewals, { provider, result }))
+  ])
+
 const states: ReadonlyArray<TokenState["_tag"]> = ["active", "cooling", "exhausted", "disabled", "dead"]
 
 export const annotated = Effect.annotateLogs({ service: "TokenPool" })
@@ -59,7 +71,7 @@ export const switched = (before: TokenRecord, after: TokenRecord): Effect.Effect
 export const refused = (provider: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(refusals, { provider }), 1)
 
-export const renewed = (provider: string, result: "renewed" | "failed" | "refused"): Effect.Effect<void> =>
+export const renewed = (provider: string, result: (typeof renewalResults)[number]): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(renewals, { provider, result }), 1)
 
 export const limited = (provider: string, tokens: number, until: number | undefined): Effect.Effect<void> =>
@@ -106,7 +118,7 @@ export const census = (
     counts,
     ([provider, count]) =>
       Effect.andThen(
-        Metric.update(Metric.withAttributes(leases, { provider }), count.leased),
+        Effect.andThen(begin(provider), Metric.update(Metric.withAttributes(leases, { provider }), count.leased)),
         Effect.forEach(
           states,
           (state) => Metric.update(Metric.withAttributes(tokens, { provider, state }), count[state]),

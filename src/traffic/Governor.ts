@@ -93,6 +93,8 @@ export interface ProviderStanding {
   readonly inUse: number
   /** Calls in the minute that ends now. */
   readonly lastMinute: number
+  /** Model tokens in that minute, as far as they are known or reckoned; undefined when it is not known. */
+  readonly lastMinuteTokens?: number | undefined
   readonly waiting: number
   /** Until when nothing is sent there. */
   readonly heldUntil: number | undefined
@@ -386,6 +388,7 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
     })
 
   const refresh = Effect.suspend(() => metrics.census(dispatch.providers.values()))
+  yield* metrics.begin
   yield* Effect.forkScoped(Effect.schedule(refresh, Schedule.spaced("5 seconds")))
 
   return Governor.of({
@@ -405,7 +408,11 @@ const make = Effect.fnUntraced(function* (options: GovernorOptions) {
       const granted = dispatch.take(now(), request)
       return granted === undefined ? undefined : held(granted)
     },
-    configure: (providers) => Effect.sync(() => dispatch.configure(providers, now())),
+    configure: (providers) =>
+      Effect.suspend(() => {
+        dispatch.configure(providers, now())
+        return refresh
+      }),
     hold: (provider, until) => Effect.sync(() => dispatch.hold(provider, until, now())),
     pause: (provider) => pauses.set(provider, true),
     resume: (provider) => pauses.set(provider, false),
@@ -442,6 +449,7 @@ const standingOf = (
   allowed: capacity.allowed(),
   inUse: capacity.inUse(),
   lastMinute: capacity.lastMinute(now),
+  lastMinuteTokens: capacity.lastMinuteTokens(now),
   waiting,
   heldUntil: capacity.heldUntil() > now ? capacity.heldUntil() : undefined,
   paused: capacity.isPaused(),

@@ -1,6 +1,6 @@
 /** One upstream call on one slot with one token, and how its end is told to all whom it concerns. */
-import { Cause, Clock, Duration, Effect, Exit, Metric, Result, Scope } from "effect"
-import type { Context, Redacted } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Result, Scope } from "effect"
+import type { Redacted } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Provider } from "../domain/Provider.ts"
@@ -16,6 +16,7 @@ import type {
   WholeAnswer
 } from "../upstream/ModelClient.ts"
 import { asStreamed } from "../upstream/openai/asStreamed.ts"
+import * as AttemptMetrics from "./attemptMetrics.ts"
 import type { HeldSlot, SlotOutcome } from "./Governor.ts"
 import * as Journey from "./journey.ts"
 import type { Failed } from "./plan.ts"
@@ -75,7 +76,7 @@ export const make = Effect.gen(function* () {
   const now = () => clock.currentTimeMillisUnsafe()
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
-  const metrics = metricsIn(context)
+  const metrics = AttemptMetrics.make(context)
   const counted = { succeeded: 0, failed: 0, throttled: 0, latencyMs: 0 }
 
   /** Only Warp's tokens have a quota that is watched and predicted. */
@@ -367,32 +368,5 @@ const slotOutcomeOf = (failure: CallFailure, isOurDeadline: boolean): SlotOutcom
       return { _tag: "Throttled", retryAfter: undefined }
     default:
       return { _tag: "Neutral" }
-  }
-}
-
-const calls = Metric.counter("weirgate_attempts_total", {
-  description: "Upstream calls of model requests, by provider and by how they ended",
-  incremental: true
-})
-const firstEvent = Metric.histogram("weirgate_first_event_ms", {
-  description: "Time until a model call has sent its first event",
-  boundaries: [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000]
-})
-
-/** `context` holds the registry. */
-const metricsIn = (context: Context.Context<never>) => {
-  // One for each provider that was ever configured and for each way to end, of which there are few.
-  const counters = new Map<string, Map<string, Metric.Counter<number>>>()
-  const counterOf = (provider: string, outcome: string) => {
-    const ofProvider = counters.get(provider) ?? new Map<string, Metric.Counter<number>>()
-    counters.set(provider, ofProvider)
-    const counter = ofProvider.get(outcome) ?? Metric.withAttributes(calls, { provider, outcome })
-    ofProvider.set(outcome, counter)
-    return counter
-  }
-  return {
-    ended: (provider: string, outcome: "served" | CallFailure["_tag"]) =>
-      counterOf(provider, outcome).updateUnsafe(1, context),
-    firstEvent: (milliseconds: number) => firstEvent.updateUnsafe(milliseconds, context)
   }
 }

@@ -58,6 +58,8 @@ export interface Capacity {
   readonly heldUntil: () => number
   readonly inUse: () => number
   lastMinute(now: number): number
+  /** Model tokens, as far as they are known or reckoned. */
+  lastMinuteTokens(now: number): number
   /** How long a call is at work, on average, in milliseconds; 0 while nothing is known: nobody is refused on a guess. */
   readonly meanHold: () => number
 }
@@ -189,6 +191,7 @@ export const make = (first: Limits, remembered: Lessons, margin: number, past: R
     heldUntil: () => heldUntil,
     inUse: () => inUse,
     lastMinute: (now) => minute.used(now),
+    lastMinuteTokens: (now) => tokens.used(now),
     meanHold: () => (limits.concurrency === "unknown" && !lessons.concurrency.wasRefused ? 0 : (meanHold ?? 0))
   }
 }

@@ -1,8 +1,10 @@
 /** What the governor counts and says. Labels are providers and reasons, of which there are few. */
 import { Effect, Metric } from "effect"
 import type { Context } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import { nameOf, type Target } from "../domain/Provider.ts"
 import type { Circuit } from "./circuit.ts"
+import type { Refusal } from "./dispatch.ts"
 import type { ProviderDesk } from "./sites.ts"
 
 const granted = Metric.counter("weirgate_slots_granted_total", {
@@ -17,12 +19,16 @@ const queueMs = Metric.histogram("weirgate_queue_ms", {
   description: "Time in line until a slot was given",
   boundaries: [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000]
 })
-const waiting = Metric.gauge("weirgate_slots_waiting", { description: "Requests that wait for a provider" })
+const waiting = Metric.gauge("weirgate_slots_waiting", {
+  description: "Requests that wait for a provider, each at all that it waits for"
+})
 const inUse = Metric.gauge("weirgate_slots_in_use", { description: "Slots that are out, by provider" })
 
 const paused = Metric.gauge("weirgate_provider_paused", {
   description: "1 while a person has paused the provider, else 0"
 })
+
+const refusals: ReadonlyArray<Refusal["reason"]> = ["full", "wait", "timeout", "unavailable", "paused"]
 
 interface OfProvider {
   readonly granted: Metric.Counter<number>
@@ -51,11 +57,13 @@ export const make = (context: Context.Context<never>) => {
   }
 
   return {
+    /** Every reason is there from the start. */
+    begin: fromZero(refusals.map((reason) => Metric.withAttributes(refused, { reason }))),
     granted: (provider: string, waitedMs: number): void => {
       of(provider).granted.updateUnsafe(1, context)
       queueMs.updateUnsafe(waitedMs, context)
     },
-    refused: (reason: string): void => {
+    refused: (reason: Refusal["reason"]): void => {
       const counter = reasons.get(reason) ?? Metric.withAttributes(refused, { reason })
       reasons.set(reason, counter)
       counter.updateUnsafe(1, context)
@@ -66,6 +74,7 @@ export const make = (context: Context.Context<never>) => {
         ({ capacity, name, waiting }) =>
           Effect.all(
             [
+              fromZero([of(name).granted]),
               Metric.update(of(name).waiting, waiting),
               Metric.update(of(name).inUse, capacity.inUse()),
               Metric.update(of(name).paused, Number(capacity.isPaused()))

@@ -3,6 +3,7 @@ import { Duration, Effect } from "effect"
 import { defaultTimeouts, type Provider, type Route, warpProvider, type WarpProvider } from "../domain/Provider.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
+import * as AttemptMetrics from "./attemptMetrics.ts"
 import { Catalog } from "./Catalog.ts"
 import { Governor } from "./Governor.ts"
 import { offerOf } from "./routing.ts"
@@ -41,6 +42,7 @@ export const offering = Effect.fnUntraced(function* (
     }
   }
   yield* (yield* Governor).configure(providers)
+  yield* Effect.forEach(providers, ({ name }) => AttemptMetrics.begin(name), { discard: true })
   yield* (yield* Catalog).replace(offerOf(providers, routes))
   const stale = (yield* pool.list()).filter(({ id, name }) => isConfigured.test(name) && !offered.has(id))
   yield* Effect.forEach(stale, ({ id }) => Effect.catchTag(pool.remove(id), "TokenUnknown", () => Effect.void))

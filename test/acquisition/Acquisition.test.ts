@@ -309,12 +309,12 @@ describe("Acquisition", () => {
         for (let i = 0; i < 5; i++) yield* predictor.predict({ provider: "warp", kind: "personal" })
         const counts = Effect.map(Metric.snapshot, (all) =>
           all.flatMap((metric) =>
-            metric.id === "weirgate_predictions_total" && metric.type === "Counter" ? [metric.state.count] : []
+            metric.id === "weirgate_predictions_total" && metric.type === "Counter" ? [Number(metric.state.count)] : []
           )
         )
-        assert.deepStrictEqual(yield* counts, [])
+        assert.deepStrictEqual(yield* counts, [0, 0, 0, 0, 0])
         yield* denial()
-        assert.deepStrictEqual(yield* counts, [1])
+        assert.deepStrictEqual((yield* counts).toSorted(), [0, 0, 0, 0, 1])
       }).pipe(Effect.provide(broker()), Effect.provideService(Metric.MetricRegistry, new Map()))
     )
 

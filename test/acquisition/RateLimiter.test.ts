@@ -220,6 +220,7 @@ describe("RateLimiter", () => {
       )
       assert.sameDeepMembers(counts, [
         ["reserved", 1],
+        ["succeeded", 0],
         ["failed", 1]
       ])
     }).pipe(Effect.provide(Store.layerMemory), Effect.provideService(Metric.MetricRegistry, new Map()))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { createHmac } from "node:crypto"
 import { alertRules, type AlertsOptions } from "../../src/monitoring/Alerts.ts"
@@ -97,7 +97,7 @@ describe("Alerts", () => {
       isolated(
         Effect.gen(function* () {
           const receiver = yield* Receiver
-          receiver.answers = [500, "broken", 204]
+          receiver.answers = [500, "broken", 204, 503, "broken", 204]
           const id = `${rule}:warp`
           const process = yield* start(options)
           yield* TestClock.adjust("1 minute")
@@ -123,9 +123,6 @@ describe("Alerts", () => {
           assert.strictEqual(third?.body, first?.body)
           assert.deepInclude(third?.json, { id, rule, subject: "warp", event: "fired", message: says })
           assert.hasAllKeys(third?.json, ["id", "rule", "subject", "event", "at", "since", "message", "values"])
-          const seconds = Math.floor((third?.at ?? 0) / 1000)
-          const code = createHmac("sha256", secret).update(`${seconds}.${third?.body}`).digest("hex")
-          assert.strictEqual(third?.signature, `t=${seconds},v1=${code}`)
 
           yield* end
           yield* TestClock.adjust(minute - 1)
@@ -144,12 +141,20 @@ describe("Alerts", () => {
           assert.lengthOf(Object.keys(counted), 2 * alertRules.length)
           assert.deepStrictEqual(yield* metric("weirgate_alert_webhook_total"), {
             "result=delivered": 2,
-            "result=failed": 2,
+            "result=failed": 4,
             "result=given_up": 0
           })
-          assert.lengthOf(receiver.received, 4)
-          assert.strictEqual(receiver.received[3]?.json.event, "recovered")
+          assert.deepStrictEqual(
+            receiver.received.map(({ json }) => json.event),
+            ["fired", "fired", "fired", "recovered", "recovered", "recovered"]
+          )
+          for (const { at, body, signature } of receiver.received) {
+            const seconds = Math.floor(at / 1000)
+            const code = createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")
+            assert.strictEqual(signature, `t=${seconds},v1=${code}`)
+          }
           assert.lengthOf(yield* lines(says), 1)
+          assert.lengthOf(yield* lines(receiver.received[3]?.json.message), 1)
           const logged = JSON.stringify(yield* TestConsole.logLines)
           for (const hidden of [secret, webhook.url]) assert.notInclude(logged, hidden)
         })
@@ -336,6 +341,40 @@ describe("Alerts", () => {
             ["nvidia", 40_000]
           ]
         )
+      })
+    )
+  )
+
+  it.effect("a provider that asks for silence again and again is down all the while, and told once", () =>
+    isolated(
+      Effect.gen(function* () {
+        const process = yield* start()
+        yield* call(process, "warp", "Served")
+        for (let i = 0; i < 4; i++) {
+          const now = yield* Clock.currentTimeMillis
+          yield* process.governor.hold("warp", now + 5 * minute)
+          // It is asked once more a while after its time is over.
+          yield* TestClock.adjust(5 * minute + 15_000)
+        }
+        assert.deepStrictEqual(yield* told(process), ["fired provider_down:warp"])
+        yield* TestClock.adjust("2 minutes")
+        assert.deepStrictEqual(yield* told(process), ["fired provider_down:warp", "recovered provider_down:warp"])
+      })
+    )
+  )
+
+  it.effect("a client that breaks is a try that failed, and what it says is not told", () =>
+    isolated(
+      Effect.gen(function* () {
+        const receiver = yield* Receiver
+        receiver.answers = ["defect", 200]
+        const process = yield* start()
+        yield* unusable(process)
+        yield* TestClock.adjust("1 minute")
+        assert.lengthOf(receiver.received, 2)
+        assert.lengthOf(yield* lines("a delivery broke (TypeError)"), 1)
+        const logged = JSON.stringify(yield* TestConsole.logLines)
+        for (const hidden of [secret, webhook.url]) assert.notInclude(logged, hidden)
       })
     )
   )

@@ -118,4 +118,25 @@ describe("an alert", () => {
       ]
     )
   })
+
+  it("is told and recovers in its time although the clock was set back by hours meanwhile", () => {
+    const looks = (from: number, times: number, sees: Seen["sees"], by = "p") =>
+      Array.from({ length: times }, (_, i) => ({ now: from + i * 10_000, by, sees }))
+    const hours = 10 * 3_600_000
+    const told = (...seen: ReadonlyArray<ReadonlyArray<Seen>>) =>
+      play(seen.flat()).map(({ at, event }) => [event, at] as const)
+    // Set back before it was told, after that, and while it was clear; each process looks on alone.
+    assert.deepStrictEqual(told(looks(hours, 2, "holds"), looks(0, 4, "holds")), [["fired", 30_000]])
+    assert.deepStrictEqual(told(looks(hours, 4, "holds"), looks(0, 2, "holds"), looks(20_000, 7, "clear")), [
+      ["fired", hours + 30_000],
+      ["recovered", 80_000]
+    ])
+    assert.deepStrictEqual(
+      told(looks(hours, 4, "holds"), looks(hours + 40_000, 2, "clear"), looks(0, 7, "clear")).slice(1),
+      [["recovered", 60_000]]
+    )
+    assert.deepStrictEqual(told(looks(hours, 4, "holds"), looks(0, 12, "clear", "q")).slice(1), [
+      ["recovered", 110_000]
+    ])
+  })
 })

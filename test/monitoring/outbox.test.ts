@@ -118,4 +118,13 @@ describe("the outbox", () => {
     assert.strictEqual(take(outbox, 86_399_999, "p").lost, 0)
     assert.deepInclude(take(outbox, 86_400_000, "p"), { lost: 500, delivery: undefined })
   })
+
+  it("is not held up by a claim or a pause from before the clock was set back", () => {
+    const day = 24 * 3_600_000
+    const claimed = take(put(undefined, [event("a", day)], day).outbox, day, "p")
+    assert.strictEqual(take(claimed.outbox, 0, "q").delivery?.number, 1)
+    const failed = settle(claimed.outbox, 1, false, day, "p").outbox
+    assert.strictEqual(take(failed, 0, "q").delivery?.number, 1)
+    assert.isUndefined(take(failed, day, "q").delivery)
+  })
 })

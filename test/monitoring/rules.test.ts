@@ -52,13 +52,14 @@ describe("the rules", () => {
     const facts = factsOf(one)
     const { circuits, daily, dailyLimit, exhausted, hourly, hourlyLimit, lasts, pause, usable } = one
     const isOut = circuits.length > 0 && circuits.every((circuit) => circuit === "open" || circuit === "half_open")
-    const isPaused = pause === 60_001 && !(exhausted > 0 && usable === 0)
+    const isHeld = pause > 0 && !(exhausted > 0 && usable === 0)
+    const isDown = isOut || (isHeld && pause > 60_000)
     const expected = {
       "acquisition_rate:p": hourly > one.above ? "holds" : "clear",
       "acquisition_budget:p": hourly >= hourlyLimit || daily >= dailyLimit ? "holds" : "clear",
       "tokens_unusable:p": exhausted > 0 && usable === 0 ? "holds" : "clear",
       "quota_ending:p": usable > 0 ? (lasts ? "clear" : "holds") : exhausted > 0 ? "unknown" : "clear",
-      "provider_down:p": isOut || isPaused ? "holds" : circuits.length === 0 ? "unknown" : "clear"
+      "provider_down:p": isDown ? "holds" : circuits.length === 0 || isHeld ? "unknown" : "clear"
     }
     const judged = judge(facts, one.above)
     const found = Object.fromEntries(judged.map((judgement) => [idOf(judgement), judgement.state]))

@@ -1,8 +1,9 @@
 /** A real receiver, reached by the clients that programs use. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Queue, Redacted } from "effect"
+import { Clock, Effect, Fiber, Queue, Redacted } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
 import { createHmac } from "node:crypto"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -19,6 +20,8 @@ interface Post {
 const receiver = (answers: Readonly<Record<string, readonly [status: number, location?: string]>>) =>
   Effect.gen(function* () {
     const posts = yield* Queue.unbounded<Post>()
+    /** Paths whose connection is gone before the answer has ended. */
+    const left = yield* Queue.unbounded<string>()
     const server = createServer((request, response) => {
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -26,8 +29,15 @@ const receiver = (answers: Readonly<Record<string, readonly [status: number, loc
         const { headers, method, url } = request
         Queue.offerUnsafe(posts, { method, url, headers, body: Buffer.concat(chunks).toString("utf8") })
         const [status, location] = answers[url ?? ""] ?? [404]
+        response.on("close", () => response.writableEnded || Queue.offerUnsafe(left, url ?? ""))
+        if (url === "/silent") return
         response.writeHead(status, location === undefined ? {} : { location })
-        response.end("synthetic answer")
+        if (url !== "/endless") return response.end("synthetic answer")
+        const fill = () => {
+          while (!response.destroyed && response.write(Buffer.alloc(64 * 1024, 32)));
+        }
+        response.on("drain", fill)
+        fill()
       })
     })
     yield* Effect.acquireRelease(
@@ -39,7 +49,7 @@ const receiver = (answers: Readonly<Record<string, readonly [status: number, loc
         })
     )
     const { port } = server.address() as AddressInfo
-    return { url: `http://127.0.0.1:${port}`, posts, taken: Queue.clear(posts) }
+    return { url: `http://127.0.0.1:${port}`, posts, left: Queue.take(left), taken: Queue.clear(posts) }
   })
 
 const secret = Redacted.make("synthetic secret")
@@ -81,6 +91,27 @@ describe.each([
       const fault = String(yield* refused(body))
       assert.match(fault, /^the connection failed/)
       assert.notInclude(fault, "synthetic")
+    }).pipe(Effect.provide(client))
+  )
+
+  it.live("has told when its receiver takes it, and hears no answer out that does not end", () =>
+    Effect.gen(function* () {
+      const { left, url } = yield* receiver({ "/endless": [200] })
+      const send = Webhook.make(yield* HttpClient.HttpClient, { url: `${url}/endless`, secret })
+      assert.isUndefined(yield* send(body))
+      assert.strictEqual(yield* left, "/endless")
+    }).pipe(Effect.provide(client))
+  )
+
+  it.effect("gives a receiver ten seconds, and the connection up then", () =>
+    Effect.gen(function* () {
+      const { left, posts, url } = yield* receiver({})
+      const send = Webhook.make(yield* HttpClient.HttpClient, { url: `${url}/silent`, secret })
+      const sent = yield* Effect.forkChild(send(body))
+      yield* Queue.take(posts)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(sent), "no answer within 10s")
+      assert.strictEqual(yield* left, "/silent")
     }).pipe(Effect.provide(client))
   )
 })

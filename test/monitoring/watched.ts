@@ -18,7 +18,7 @@ export interface Received {
   readonly json: any
 }
 
-export type Answer = number | "nothing" | "broken"
+export type Answer = number | "nothing" | "broken" | "defect"
 
 /** Takes the nth try for what the nth answer says, and all after them for the last. */
 export class Receiver extends Context.Service<
@@ -39,6 +39,7 @@ const receiving = Layer.effectContext(
         const { answers, received } = receiver
         const answer = answers[Math.min(received.length, answers.length) - 1]
         if (answer === "nothing") return yield* Effect.never
+        if (answer === "defect") return yield* Effect.die(new TypeError(`synthetic, about ${request.url}`))
         if (typeof answer === "number")
           return HttpClientResponse.fromWeb(request, new Response(null, { status: answer }))
         return yield* new HttpClientError.HttpClientError({

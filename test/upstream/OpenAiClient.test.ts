@@ -997,6 +997,7 @@ describe("OpenAiClient", () => {
       assert.sameDeepMembers(calls, [
         ["chat/completions", "ok", 2],
         ["chat/completions", "UpstreamUnavailable", 2],
+        ["chat/completions", "Throttled", 0],
         ["chat/completions", "interrupted", 1]
       ])
       const first = yield* firstBytes

@@ -22,6 +22,9 @@ const firstByte = Metric.histogram("weirgate_upstream_first_byte_seconds", {
   boundaries: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 })
 
+/** Of the calls that nearly all are, there from the start. */
+const usual: ReadonlyArray<Result> = ["ok", "Throttled", "UpstreamUnavailable"]
+
 /** `context` holds the registry. */
 export const make = (provider: string, context: Context.Context<never>): CallMetrics => {
   const answers = Metric.withAttributes(firstByte, { provider })
@@ -35,6 +38,7 @@ export const make = (provider: string, context: Context.Context<never>): CallMet
     counters.set(key, counter)
     return counter
   }
+  for (const result of usual) counterOf("/chat/completions", result).updateUnsafe(0, context)
   return {
     ended: (endpoint, result) => counterOf(endpoint, result).updateUnsafe(1, context),
     answered: (milliseconds) => answers.updateUnsafe(milliseconds / 1_000, context)
