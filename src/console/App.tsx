@@ -1,7 +1,7 @@
 /** Who is there, whether the server is, and which page is shown. */
 import { useEffect, useState } from "preact/hooks"
 import { listen, useLive } from "./live.ts"
-import { Alerts } from "./pages/Alerts.tsx"
+import { activeAlerts, Alerts } from "./pages/Alerts.tsx"
 import { Audit } from "./pages/Audit.tsx"
 import { Checks } from "./pages/Checks.tsx"
 import { Decisions } from "./pages/Decisions.tsx"
@@ -13,6 +13,7 @@ import { Requests } from "./pages/Requests.tsx"
 import { Tokens } from "./pages/Tokens.tsx"
 import { logOut, resumed, whenSessionEnds } from "./server.ts"
 import { clock } from "./time.ts"
+import { useAsked } from "./useAsked.ts"
 
 const pages = [
   { path: "overview", title: "Overview", Page: Overview },
@@ -62,6 +63,7 @@ export const App = () => {
 const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
   const [{ path, what }, setPath] = useState(shownPath)
   const { away, overview } = useLive()
+  const { answer: alerts = [] } = useAsked(activeAlerts)
   const { Page, title } = pages.find((page) => page.path === path) ?? pages[0]
 
   useEffect(listen, [])
@@ -87,6 +89,7 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
           {pages.map((page) => (
             <a key={page.path} href={`#/${page.path}`} aria-current={page.title === title ? "page" : undefined}>
               {page.title}
+              {page.path === "alerts" && <Count of={alerts.length} />}
             </a>
           ))}
         </nav>
@@ -114,6 +117,8 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
     </div>
   )
 }
+
+const Count = ({ of }: { readonly of: number }) => (of === 0 ? null : <strong class="count"> ({of})</strong>)
 
 /** The fragment is the page's address here. */
 const skipped = (event: MouseEvent) => {

@@ -4,6 +4,10 @@ import { When } from "../When.tsx"
 import { ask } from "../server.ts"
 import { useAsked } from "../useAsked.ts"
 
+/** Those that hold now. */
+export const activeAlerts = () =>
+  ask(({ alerts }) => alerts.alerts({ query: { limit: 1 } })).then(({ active }) => active)
+
 export const Alerts = () => {
   const asked = useAsked(() => ask(({ alerts }) => alerts.alerts({ query: { limit: 200 } })))
   const part = <A,>(answer: ReadonlyArray<A> | undefined) => ({ ...asked, answer })

@@ -6,6 +6,7 @@ import { rates, sums } from "../history.ts"
 import { useLive } from "../live.ts"
 import { Plot, type Series } from "../Plot.tsx"
 import { ask } from "../server.ts"
+import { activeAlerts } from "./Alerts.tsx"
 import { Table } from "../Table.tsx"
 import { span } from "../time.ts"
 import { useAsked } from "../useAsked.ts"
@@ -55,9 +56,7 @@ export const Overview = () => {
 }
 
 const ActiveAlerts = () => {
-  const { answer = [] } = useAsked(() =>
-    ask(({ alerts }) => alerts.alerts({ query: { limit: 1 } })).then(({ active }) => active)
-  )
+  const { answer = [] } = useAsked(activeAlerts)
   return (
     <>
       {answer.map(({ id, message, since }) => (
