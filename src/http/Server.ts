@@ -26,6 +26,7 @@ import { consoleRoutes } from "./consoleRoutes.ts"
 import { Drain } from "./Drain.ts"
 import { driveRoutes } from "./driveRoutes.ts"
 import { errorResponse } from "./Errors.ts"
+import { holdEarly } from "./holdEarly.ts"
 import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
 import * as Metrics from "./metricsRoute.ts"
@@ -126,11 +127,13 @@ export const layer = (options: ServerOptions) =>
       const isOpen = () => isLocal && keys.isOpen()
       const server = createServer({ keepAliveTimeout, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 })
       server.maxConnections = options.maxConnections
+      const letIn = holdEarly(server)
       const stop = Effect.map(Drain, ({ begin }) => Effect.andThen(begin, closeIdle(server)))
       // Built last, so released first: the wait begins when the server begins to stop.
       return Layer.effectDiscard(
         Effect.gen(function* () {
           inFront(server, yield* ModelServer)
+          letIn()
           const begin = yield* stop
           yield* Effect.addFinalizer(() => begin)
         })
