@@ -1,24 +1,33 @@
-/** A button that changes something; what cannot be undone is asked for twice. */
+/** A button that changes something, and says what has come of it; what cannot be undone is asked for twice. */
 import { useState } from "preact/hooks"
+import { say } from "./Said.tsx"
 import { useSending } from "./useSending.ts"
 
-interface Properties {
+interface Properties<Answer> {
   readonly label: string
   /** What it is done to, for those who do not see the row. */
   readonly of: string
-  readonly act: () => Promise<unknown>
+  readonly act: () => Promise<Answer>
+  /** What has come of it, as it goes on after the name. */
+  readonly did: string | ((answer: Answer) => string)
   readonly onDone: () => void
   readonly isFinal?: boolean
 }
 
-export const Act = ({ act, isFinal = false, label, of, onDone }: Properties) => {
+export const Act = <Answer,>({ act, did, isFinal = false, label, of, onDone }: Properties<Answer>) => {
   const [isSure, setSure] = useState(!isFinal)
   const { isBusy, send, trouble } = useSending()
   const isAsked = isFinal && isSure
-  const go = async () => {
+  const go = async ({ currentTarget, detail }: MouseEvent) => {
     if (!isSure) return setSure(true)
+    // The second click of a double click is no second thought.
+    if (isFinal && detail > 1) return
+    const around = currentTarget instanceof Element ? currentTarget.closest<HTMLElement>("[tabindex]") : null
     await send(async () => {
-      await act()
+      const answer = await act()
+      say(`${of} ${typeof did === "string" ? did : did(answer)}`)
+      // The row goes, and the button that has the focus with it.
+      if (isFinal) around?.focus({ preventScroll: true })
       onDone()
     })
     setSure(!isFinal)
@@ -28,9 +37,9 @@ export const Act = ({ act, isFinal = false, label, of, onDone }: Properties) => 
       <button
         type="button"
         class={isAsked ? "small danger" : "small"}
-        disabled={isBusy}
+        aria-disabled={isBusy}
         aria-label={isAsked ? `Really ${label.toLowerCase()} ${of}` : `${label} ${of}`}
-        onClick={() => void go()}
+        onClick={(event) => void go(event)}
         onBlur={() => setSure(!isFinal)}
       >
         {isAsked ? "Sure?" : label}

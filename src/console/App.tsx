@@ -1,5 +1,6 @@
 /** Who is there, whether the server is, and which page is shown. */
-import { useEffect, useState } from "preact/hooks"
+import type { ComponentChildren } from "preact"
+import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks"
 import { listen, useLive } from "./live.ts"
 import { activeAlerts, Alerts } from "./pages/Alerts.tsx"
 import { Audit } from "./pages/Audit.tsx"
@@ -11,7 +12,8 @@ import { Overview } from "./pages/Overview.tsx"
 import { Providers } from "./pages/Providers.tsx"
 import { Requests } from "./pages/Requests.tsx"
 import { Tokens } from "./pages/Tokens.tsx"
-import { logOut, resumed, whenSessionEnds } from "./server.ts"
+import { Said, say } from "./Said.tsx"
+import { logOut, messageOf, resumed, whenSessionEnds } from "./server.ts"
 import { clock } from "./time.ts"
 import { useAsked } from "./useAsked.ts"
 
@@ -30,16 +32,29 @@ const pages = [
 /** `#/PAGE/WHAT` */
 const shownPath = () => {
   const [path = "", ...rest] = location.hash.replace(/^#\/?/, "").split("/")
-  return { path, what: rest.map(decodeURIComponent).join("/") }
+  return { path, what: rest.map(decoded).join("/") }
 }
 
-type Session = "unknown" | "none" | "there" | "offline"
+/** As it is written where that is no encoding of anything. */
+const decoded = (part: string) => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/** A server that does not answer is told of when a password is sent to it. */
+const ignored = () => undefined
+
+type Session = "unknown" | "none" | "ended" | "there" | "offline"
 
 export const App = () => {
   const [session, setSession] = useState<Session>("unknown")
 
+  useEffect(() => whenSessionEnds(() => setSession((session) => (session === "none" ? session : "ended"))), [])
+
   useEffect(() => {
-    whenSessionEnds(() => setSession("none"))
     if (session !== "unknown" && session !== "offline") return
     const look = async () => {
       try {
@@ -53,10 +68,24 @@ export const App = () => {
     return () => clearInterval(timer)
   }, [session])
 
+  useEffect(() => {
+    if (session !== "none" && session !== "ended") return
+    // Somebody may have logged in beside it meanwhile.
+    const look = () => {
+      if (!document.hidden) void resumed().then((is) => is && setSession("there"), ignored)
+    }
+    document.addEventListener("visibilitychange", look)
+    addEventListener("focus", look)
+    return () => {
+      document.removeEventListener("visibilitychange", look)
+      removeEventListener("focus", look)
+    }
+  }, [session])
+
   if (session === "unknown") return <p class="notice">Loading …</p>
   if (session === "offline")
     return <p class="notice trouble">The server does not answer. It is asked again by itself.</p>
-  if (session === "none") return <Login onDone={() => setSession("there")} />
+  if (session !== "there") return <Login hasEnded={session === "ended"} onDone={() => setSession("there")} />
   return <Shell onLeft={() => setSession("none")} />
 }
 
@@ -67,6 +96,15 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
   const { Page, title } = pages.find((page) => page.path === path) ?? pages[0]
 
   useEffect(listen, [])
+  // On a narrow screen not all of them have room.
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest" }), [title])
+  const isFirst = useRef(true)
+  useEffect(() => {
+    // The link that led here may be gone, and the focus with it.
+    if (!isFirst.current && document.activeElement === document.body)
+      document.getElementById("content")?.focus({ preventScroll: true })
+    isFirst.current = false
+  }, [title, what])
   useEffect(() => {
     const moved = () => setPath(shownPath())
     addEventListener("hashchange", moved)
@@ -75,6 +113,15 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
   useEffect(() => {
     document.title = `${title} · Weirgate`
   }, [title])
+
+  const left = async () => {
+    try {
+      await logOut()
+      onLeft()
+    } catch (reason) {
+      say(`Not logged out: ${messageOf(reason)}`)
+    }
+  }
 
   return (
     <div class="shell">
@@ -100,7 +147,7 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
           />
           {away !== undefined ? "away" : overview === undefined ? "connecting" : "live"}
         </span>
-        <button type="button" class="quiet" onClick={() => void logOut().finally(onLeft)}>
+        <button type="button" class="quiet" onClick={() => void left()}>
           Log out
         </button>
       </header>
@@ -112,9 +159,26 @@ const Shell = ({ onLeft }: { readonly onLeft: () => void }) => {
       )}
       <main id="content" tabIndex={-1}>
         <h1>{title}</h1>
-        <Page key={title} what={what} />
+        <Guarded key={`${title} ${what}`}>
+          <Page key={title} what={what} />
+        </Guarded>
       </main>
+      <Said />
     </div>
+  )
+}
+
+/** What cannot be shown takes nothing else with it. */
+const Guarded = ({ children }: { readonly children: ComponentChildren }) => {
+  const [error, again] = useErrorBoundary()
+  if (error === undefined) return <>{children}</>
+  return (
+    <p class="notice trouble" role="alert">
+      This page cannot be shown: {messageOf(error)}{" "}
+      <button type="button" class="small" onClick={again}>
+        Try again
+      </button>
+    </p>
   )
 }
 

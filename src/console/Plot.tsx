@@ -32,6 +32,8 @@ const sync = "overview"
 /** The colour as it shows, with its alpha: what the style sheet has is a `light-dark()`, which a canvas cannot read. */
 const shown = (colour: string, alpha = 1) => {
   const probe = document.createElement("span")
+  // Where the browser has colours of its own, all lines would be of one.
+  probe.style.forcedColorAdjust = "none"
   probe.style.color = `color-mix(in srgb, var(${colour}) ${alpha * 100}%, transparent)`
   document.body.append(probe)
   const { color } = getComputedStyle(probe)
@@ -60,7 +62,7 @@ const make = (root: HTMLElement, { least = 1, series }: Properties, range: () =>
     {
       width: root.clientWidth,
       height,
-      padding: [8, 4, 0, 0],
+      padding: [8, 18, 0, 0],
       cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
       legend: { live: true },
       scales: {

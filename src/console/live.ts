@@ -4,11 +4,12 @@ import { useEffect, useState } from "preact/hooks"
 import type { ConsoleEvent, Overview } from "../contract/console.ts"
 import { type History, merged } from "./history.ts"
 import { events, type Trouble } from "./server.ts"
+import { now, setClock } from "./time.ts"
 
 export interface Live {
   readonly overview: Overview | undefined
   readonly history: History | undefined
-  /** Why the server is not heard, and since when; undefined while it is. */
+  /** Why the server is not heard, and when it was last, by its own clock; undefined while it is. */
   readonly away: { readonly since: number; readonly trouble: Trouble } | undefined
 }
 
@@ -25,17 +26,22 @@ const set = (next: Live) => {
   for (const watcher of watchers) watcher()
 }
 
+let heardAt: number | undefined
+
 const heard = ({ data, event }: typeof ConsoleEvent.Type) => {
   if (event !== "overview") {
+    heardAt = now()
     for (const listener of listeners) listener(event)
     return
   }
+  setClock(data.at)
+  heardAt = data.at
   set({ overview: data, history: merged(live.history, data.history), away: undefined })
   // A whole history: what came before it was missed.
   if (data.history.at.length > 2) for (const listener of listeners) listener("all")
 }
 
-const lost = (trouble: Trouble) => set({ ...live, away: { since: live.away?.since ?? Date.now(), trouble } })
+const lost = (trouble: Trouble) => set({ ...live, away: { since: heardAt ?? now(), trouble } })
 
 const listening = Stream.runForEach(events, (event) => Effect.sync(() => heard(event))).pipe(
   Effect.andThen(Effect.fail<Trouble>({ kind: "offline", message: "The server does not answer." })),
@@ -43,12 +49,31 @@ const listening = Stream.runForEach(events, (event) => Effect.sync(() => heard(e
   Effect.retry(Schedule.jittered(Schedule.spaced("1 second")))
 )
 
-/** Listens until it is called what it answers; what was heard is forgotten then. */
+/** A page that nobody has seen for so long stops listening: a browser has but six connections to a server for all its pages. */
+const patience = 5_000
+
+/** Listens, while the page is seen, until it is called what it answers; what was heard is forgotten then. */
 export const listen = () => {
-  const fiber = Effect.runFork(listening)
+  let fiber: ReturnType<typeof start> | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const start = () => Effect.runFork(listening)
+  const stop = () => {
+    if (fiber !== undefined) Effect.runFork(Fiber.interrupt(fiber))
+    fiber = undefined
+  }
+  const seen = () => {
+    clearTimeout(timer)
+    if (document.hidden) timer = setTimeout(stop, patience)
+    else fiber ??= start()
+  }
+  seen()
+  document.addEventListener("visibilitychange", seen)
   return () => {
-    Effect.runFork(Fiber.interrupt(fiber))
+    document.removeEventListener("visibilitychange", seen)
+    clearTimeout(timer)
+    stop()
     live = nothing
+    heardAt = undefined
   }
 }
 

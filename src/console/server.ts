@@ -37,8 +37,8 @@ type Client = typeof client
 
 /** What went wrong, as a person can act on it. */
 export interface Trouble {
-  /** `login`: the session has ended. `offline`: the server does not answer. */
-  readonly kind: "login" | "offline" | "refused"
+  /** `login`: the session has ended. `stale`: it is another one by now. `offline`: the server does not answer. */
+  readonly kind: "login" | "stale" | "offline" | "refused"
   readonly message: string
 }
 
@@ -49,10 +49,19 @@ const troubleOf = (error: unknown): Trouble => {
       const body = typeof told === "object" && told !== null ? told : { message: String(told) }
       const code = "code" in body ? body.code : undefined
       const message = "message" in body ? String(body.message) : "the server refused it"
-      return { kind: code === "invalid_api_key" ? "login" : "refused", message }
+      return { kind: code === "invalid_api_key" ? "login" : code === "cross_site" ? "stale" : "refused", message }
     }
     if (HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError") {
       return { kind: "offline", message: "The server does not answer." }
+    }
+    if (
+      Schema.isSchemaError(error) ||
+      (HttpClientError.isHttpClientError(error) && error.reason._tag === "DecodeError")
+    ) {
+      return {
+        kind: "refused",
+        message: "The server answers as this page does not know it: it may be a newer one. Reload the page."
+      }
     }
   }
   return { kind: "refused", message: error instanceof Error ? error.message : "something went wrong" }
@@ -71,7 +80,20 @@ const told = (trouble: Trouble) => {
 
 /** Rejects with a `Trouble`. */
 export const ask = async <A>(question: (client: Client) => Effect.Effect<A, unknown>): Promise<A> => {
-  const result = await Effect.runPromise(Effect.result(Effect.mapError(question(client), troubleOf)))
+  const asking = Effect.mapError(
+    Effect.suspend(() => question(client)),
+    troubleOf
+  )
+  const result = await Effect.runPromise(
+    asking.pipe(
+      // Another page of this browser has logged in since: its session is this page's too.
+      Effect.catchIf(
+        ({ kind }) => kind === "stale",
+        () => Effect.andThen(Effect.tryPromise({ try: resumed, catch: troubleIn }), asking)
+      ),
+      Effect.result
+    )
+  )
   if (result._tag === "Success") return result.success
   told(result.failure)
   throw result.failure
@@ -89,6 +111,8 @@ export const events: Stream.Stream<typeof ConsoleEvent.Type, Trouble> = Stream.u
 
 export const isTrouble = (value: unknown): value is Trouble =>
   typeof value === "object" && value !== null && "kind" in value && "message" in value
+
+const troubleIn = (reason: unknown): Trouble => (isTrouble(reason) ? reason : troubleOf(reason))
 
 export const messageOf = (reason: unknown): string => (isTrouble(reason) ? reason.message : String(reason))
 

@@ -1,5 +1,16 @@
 /** Times as a person reads them. */
 
+/** How far the server's clock is ahead of this browser's, which may be wrong. */
+let ahead = 0
+
+/** By the server's clock, in epoch milliseconds. */
+export const now = (): number => Date.now() + ahead
+
+/** What the server's clock shows now. */
+export const setClock = (at: number): void => {
+  ahead = at - Date.now()
+}
+
 const units: ReadonlyArray<readonly [Intl.RelativeTimeFormatUnit, number]> = [
   ["day", 86_400_000],
   ["hour", 3_600_000],
@@ -15,11 +26,14 @@ export const ago = (at: number, now: number): string => {
   return relative.format(Math.trunc(distance / size), unit)
 }
 
-/** To the second, in this browser's zone. */
-export const exact = (at: number): string => new Date(at).toLocaleString()
+/** Of 24 hours, as the plots have them. */
+const hour12 = false
+
+/** To the second, in this browser's zone, which it names: a log may be in another. */
+export const exact = (at: number): string => new Date(at).toLocaleString([], { hour12, timeZoneName: "short" })
 
 /** To the second, of today. */
-export const clock = (at: number): string => new Date(at).toLocaleTimeString()
+export const clock = (at: number): string => new Date(at).toLocaleTimeString([], { hour12 })
 
 /** How long, in at most three digits: `320 ms`, `1.2 s`, `4 min`. */
 export const span = (milliseconds: number): string => {

@@ -161,7 +161,7 @@ const story = async (page: Page, server: Server, hands: Hands, view: string) => 
   assert.strictEqual((await listed()).status, 200)
   await press(button("Revoke alice"))
   await press(button("Really revoke alice"))
-  await page.getByText("revoked").waitFor()
+  await page.getByText("revoked", { exact: true }).waitFor()
   assert.strictEqual((await listed()).status, 401)
 
   for (const title of titles) {

@@ -1,5 +1,6 @@
 /** Takes a token into the pool. What is typed goes to the server and stays nowhere here. */
 import { Redacted } from "effect"
+import { say } from "../Said.tsx"
 import { ask } from "../server.ts"
 import { useProviders } from "../useProviders.ts"
 import { useSending } from "../useSending.ts"
@@ -25,8 +26,9 @@ export const AddToken = ({ onDone }: { readonly onDone: () => void }) => {
       ...(refresh !== "" && { refresh_token: Redacted.make(refresh) })
     }
     void send(async () => {
-      await ask(({ console }) => console.addToken({ payload }))
+      const added = await ask(({ console }) => console.addToken({ payload }))
       form.reset()
+      say(`${added.name} added`)
       onDone()
     })
   }
@@ -62,7 +64,7 @@ export const AddToken = ({ onDone }: { readonly onDone: () => void }) => {
           Refresh token, if it has one
           <input name="refresh" type="password" autocomplete="off" maxLength={8192} />
         </label>
-        <button type="submit" disabled={isBusy}>
+        <button type="submit" aria-disabled={isBusy}>
           Add
         </button>
         {trouble !== undefined && (

@@ -1,5 +1,6 @@
 /** Takes a file of tokens into the pool: says first what would come of it, and then does it. */
-import { useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
+import { say } from "../Said.tsx"
 import { importTokens } from "../server.ts"
 import { useProviders } from "../useProviders.ts"
 import { useSending } from "../useSending.ts"
@@ -14,7 +15,7 @@ interface Looked {
 export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
   const { isBusy, send, trouble } = useSending()
   const [looked, setLooked] = useState<Looked>()
-  const [done, setDone] = useState<string>()
+  const fold = useRef<HTMLElement>(null)
   const providers = useProviders()
   const submitted = (event: SubmitEvent) => {
     event.preventDefault()
@@ -23,7 +24,6 @@ export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
     const file = written.get("file")
     const provider = String(written.get("provider"))
     setLooked(undefined)
-    setDone(undefined)
     void send(async () => {
       const text = file instanceof File ? await file.text() : ""
       setLooked({ text, provider, ...(await importTokens(text, { provider, isDry: true })) })
@@ -34,12 +34,14 @@ export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
     send(async () => {
       const { imported } = await importTokens(text, { provider, isDry: false })
       setLooked(undefined)
-      setDone(tokens(imported))
+      say(`${tokens(imported)} added`)
+      // The button that was pressed goes.
+      fold.current?.focus()
       onDone()
     })
   return (
     <details class="fold">
-      <summary>Import a file</summary>
+      <summary ref={fold}>Import a file</summary>
       <form class="row" onSubmit={submitted} aria-label="Import a file">
         <label>
           tokens.json
@@ -53,7 +55,7 @@ export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
             ))}
           </select>
         </label>
-        <button type="submit" disabled={isBusy}>
+        <button type="submit" aria-disabled={isBusy}>
           Look into it
         </button>
       </form>
@@ -63,16 +65,12 @@ export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
           <button
             type="button"
             class="small"
-            disabled={isBusy || looked.imported === 0}
+            disabled={looked.imported === 0}
+            aria-disabled={isBusy}
             onClick={() => void confirmed(looked)}
           >
             Import them
           </button>
-        </p>
-      )}
-      {done !== undefined && (
-        <p class="notice" role="status">
-          {done} added.
         </p>
       )}
       {trouble !== undefined && (

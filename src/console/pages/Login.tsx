@@ -1,9 +1,19 @@
 /** Asks for the console's password. */
-import { useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { logIn } from "../server.ts"
 import { useSending } from "../useSending.ts"
 
-export const Login = ({ onDone }: { readonly onDone: () => void }) => {
+interface Properties {
+  readonly hasEnded: boolean
+  readonly onDone: () => void
+}
+
+export const Login = ({ hasEnded, onDone }: Properties) => {
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    document.title = "Log in · Weirgate"
+    field.current?.focus()
+  }, [])
   const [password, setPassword] = useState("")
   const { isBusy, send, trouble } = useSending()
   const submitted = (event: SubmitEvent) => {
@@ -17,9 +27,11 @@ export const Login = ({ onDone }: { readonly onDone: () => void }) => {
     <main class="login">
       <form onSubmit={submitted}>
         <h1>Weirgate</h1>
+        {hasEnded && <p role="status">The session has ended. Log in to go on where you were.</p>}
         <label>
           Password
           <input
+            ref={field}
             type="password"
             autocomplete="current-password"
             required
@@ -38,7 +50,7 @@ export const Login = ({ onDone }: { readonly onDone: () => void }) => {
             {trouble}
           </p>
         )}
-        <button type="submit" disabled={isBusy}>
+        <button type="submit" aria-disabled={isBusy}>
           Log in
         </button>
       </form>

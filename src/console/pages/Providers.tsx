@@ -7,7 +7,8 @@ import { ask } from "../server.ts"
 import { Table } from "../Table.tsx"
 import { useAsked } from "../useAsked.ts"
 import { useSlices } from "../useSlices.ts"
-import { When } from "../When.tsx"
+import { now } from "../time.ts"
+import { Until, When } from "../When.tsx"
 
 const every = 1_000
 
@@ -89,9 +90,9 @@ const stateOf = ({ held_until, paused, paused_since }: ProviderView) => {
       </>
     )
   }
-  return held_until !== null && held_until > Date.now() ? (
+  return held_until !== null && held_until > now() ? (
     <>
-      <span class="tag cooling">left alone</span> until <When at={held_until} />
+      <span class="tag cooling">left alone</span> <Until at={held_until} />
     </>
   ) : (
     <span class="tag active">in order</span>
@@ -107,7 +108,7 @@ const circuitsOf = ({ targets }: ProviderView) => {
       {until !== null && (
         <span class="faint">
           {" "}
-          until <When at={until} />
+          <Until at={until} />
           {source === "guessed" && " (guessed)"}
         </span>
       )}
@@ -124,12 +125,25 @@ const Actions = ({ of: { name, paused }, onDone }: { readonly of: ProviderView; 
           label="Resume"
           of={name}
           act={() => ask(({ providers }) => providers.resume({ params }))}
+          did="resumed"
           onDone={onDone}
         />
       ) : (
-        <Act label="Pause" of={name} act={() => ask(({ providers }) => providers.pause({ params }))} onDone={onDone} />
+        <Act
+          label="Pause"
+          of={name}
+          act={() => ask(({ providers }) => providers.pause({ params }))}
+          did="paused"
+          onDone={onDone}
+        />
       )}
-      <Act label="Reset" of={name} act={() => ask(({ providers }) => providers.reset({ params }))} onDone={onDone} />
+      <Act
+        label="Reset"
+        of={name}
+        act={() => ask(({ providers }) => providers.reset({ params }))}
+        did="reset: all of it is taken for in order"
+        onDone={onDone}
+      />
     </span>
   )
 }
@@ -142,7 +156,7 @@ const Targets = ({ of }: { readonly of: RouteView["targets"] }) => (
         {until !== null && (
           <span class="faint">
             {" "}
-            until <When at={until} />
+            <Until at={until} />
           </span>
         )}
       </li>

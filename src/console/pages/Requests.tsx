@@ -11,12 +11,13 @@ import { useAsked } from "../useAsked.ts"
 import { usePages } from "../usePages.ts"
 import { When } from "../When.tsx"
 
-export const Requests = ({ what }: { readonly what: string }) => (what === "" ? <List /> : <One id={what} />)
+export const Requests = ({ what }: { readonly what: string }) => (what === "" ? <List /> : <One key={what} id={what} />)
 
 const outcomes = ["served", "limited", "refused", "failed", "left"] as const
+type Outcome = (typeof outcomes)[number]
 
 const List = () => {
-  const [outcome, setOutcome] = useState<(typeof outcomes)[number]>()
+  const [outcome, setOutcome] = useState<Outcome>()
   const paged = usePages(
     (before) =>
       ask(({ console }) =>
@@ -26,6 +27,12 @@ const List = () => {
       ).then(({ next, requests }) => ({ rows: requests, next })),
     { about: outcome ?? "", on: "request" }
   )
+  // Under load the rows move faster than one of them can be pressed.
+  const [held, setHeld] = useState<typeof paged>()
+  const chosen = (outcome: Outcome | undefined) => {
+    setHeld(undefined)
+    setOutcome(outcome)
+  }
   return (
     <>
       <p class="faint">
@@ -33,10 +40,18 @@ const List = () => {
         since the start.
       </p>
       <form class="row" role="search" onSubmit={(event) => event.preventDefault()}>
-        <Choice label="Ended" options={outcomes} chosen={outcome} onChoose={setOutcome} />
+        <Choice label="Ended" options={outcomes} chosen={outcome} onChoose={chosen} />
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={held !== undefined}
+            onChange={({ currentTarget }) => setHeld(currentTarget.checked ? paged : undefined)}
+          />
+          Hold still
+        </label>
       </form>
       <Table
-        asked={paged}
+        asked={held ?? paged}
         label="Requests"
         keyOf={({ id }) => id}
         empty={outcome === undefined ? "Nobody has asked for a model yet." : "No request that is kept has ended so."}
@@ -62,7 +77,7 @@ const List = () => {
           { title: "Took", isNumber: true, cell: ({ took }) => (took === null ? "" : span(took)) }
         ]}
       />
-      <Pager of={paged} what="request" />
+      {held === undefined && <Pager of={paged} what="request" />}
     </>
   )
 }

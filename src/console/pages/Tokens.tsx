@@ -2,14 +2,16 @@
 import { useState } from "preact/hooks"
 import { Act } from "../Act.tsx"
 import { Choice } from "../Choice.tsx"
+import type { CheckResult } from "../../contract/admin.ts"
 import type { ConsoleToken } from "../../contract/console.ts"
 import { useLive } from "../live.ts"
 import { Meter } from "../Meter.tsx"
 import { Pager } from "../Pager.tsx"
 import { ask } from "../server.ts"
 import { Table } from "../Table.tsx"
+import { span } from "../time.ts"
 import { type Paged, usePages } from "../usePages.ts"
-import { When } from "../When.tsx"
+import { Until, When } from "../When.tsx"
 import { AddToken } from "./AddToken.tsx"
 import { ImportTokens } from "./ImportTokens.tsx"
 
@@ -25,7 +27,8 @@ interface Wanted {
 export const Tokens = () => {
   const [wanted, setWanted] = useState<Wanted>({ provider: undefined, state: undefined, find: "" })
   const { overview } = useLive()
-  const { find, provider, state } = wanted
+  const { provider, state } = wanted
+  const find = wanted.find.trim()
   const paged = usePages(
     (cursor) =>
       ask(({ console }) =>
@@ -39,7 +42,7 @@ export const Tokens = () => {
           }
         })
       ).then(({ next, tokens, total }) => ({ rows: tokens, next, total })),
-    { about: JSON.stringify(wanted), on: "token" }
+    { about: JSON.stringify({ provider, state, find }), on: "token" }
   )
   const providers = overview?.tokens.map(({ provider }) => provider) ?? []
   const isAll = provider === undefined && state === undefined && find === ""
@@ -61,8 +64,8 @@ export const Tokens = () => {
             type="search"
             maxLength={100}
             placeholder="part of a name"
-            value={find}
-            onInput={({ currentTarget }) => setWanted({ ...wanted, find: currentTarget.value.trim() })}
+            value={wanted.find}
+            onInput={({ currentTarget }) => setWanted({ ...wanted, find: currentTarget.value })}
           />
         </label>
       </form>
@@ -124,7 +127,7 @@ const stateOf = ({ last_failure, source, state, until, usable, why }: ConsoleTok
     {until !== null && (
       <span class="faint">
         {" "}
-        until <When at={until} />
+        <Until at={until} />
         {source === "guessed" && " (guessed)"}
       </span>
     )}
@@ -168,22 +171,55 @@ const quotaOf = ({ name, predicted, quota }: ConsoleToken) => (
   </>
 )
 
+const checked = ({ check }: { readonly check: typeof CheckResult.Type | null }) => {
+  if (check === null) return "cannot be checked: its upstream has no call for that"
+  const took = span(check.took)
+  return check.ok
+    ? `is good (${took})`
+    : `failed its check (${took})${check.detail === undefined ? "" : `: ${check.detail}`}`
+}
+
 const Actions = ({ of: { id, name, state }, onDone }: { readonly of: ConsoleToken; readonly onDone: () => void }) => {
   const params = { id }
   return (
     <span class="actions">
-      <Act label="Check" of={name} act={() => ask(({ admin }) => admin.check({ params }))} onDone={onDone} />
+      <Act
+        label="Check"
+        of={name}
+        act={() => ask(({ admin }) => admin.check({ params }))}
+        did={checked}
+        onDone={onDone}
+      />
       {state === "disabled" ? (
-        <Act label="Enable" of={name} act={() => ask(({ admin }) => admin.enable({ params }))} onDone={onDone} />
+        <Act
+          label="Enable"
+          of={name}
+          act={() => ask(({ admin }) => admin.enable({ params }))}
+          did="enabled"
+          onDone={onDone}
+        />
       ) : (
-        <Act label="Disable" of={name} act={() => ask(({ admin }) => admin.disable({ params }))} onDone={onDone} />
+        <Act
+          label="Disable"
+          of={name}
+          act={() => ask(({ admin }) => admin.disable({ params }))}
+          did="disabled"
+          onDone={onDone}
+        />
       )}
-      <Act label="Reset" of={name} act={() => ask(({ admin }) => admin.reset({ params }))} onDone={onDone} />
+      <Act
+        label="Reset"
+        of={name}
+        act={() => ask(({ admin }) => admin.reset({ params }))}
+        did="reset: its failures are forgotten"
+        onDone={onDone}
+      />
       <Act
         label="Remove"
         of={name}
         isFinal
         act={() => ask(({ console }) => console.removeToken({ params }))}
+        did="removed"
         onDone={onDone}
       />
     </span>
