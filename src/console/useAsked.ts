@@ -22,6 +22,8 @@ interface When {
 }
 
 const second = 1_000
+/** A question that is not answered for so long is given up for the next one. */
+const patience = 15 * second
 
 export const useAsked = <A>(
   question: () => Promise<A>,
@@ -30,12 +32,21 @@ export const useAsked = <A>(
   const [answer, setAnswer] = useState<A>()
   const [trouble, setTrouble] = useState<Trouble>()
   const newest = useRef(0)
+  // One at a time, or a server that takes longer than the questions are apart would never be heard. `isDue`: once more after it.
+  const open = useRef<{ readonly since: number; isDue: boolean }>(undefined)
   const asking = useRef(question)
   asking.current = question
 
   const again = useCallback(() => {
+    const before = open.current
+    if (before !== undefined && performance.now() - before.since < patience) {
+      before.isDue = true
+      return
+    }
     const turn = ++newest.current
     const isStale = () => turn !== newest.current
+    const own = { since: performance.now(), isDue: false }
+    open.current = own
     const look = async () => {
       try {
         const answer = await asking.current()
@@ -45,6 +56,9 @@ export const useAsked = <A>(
       } catch (reason) {
         if (!isStale()) setTrouble(isTrouble(reason) ? reason : { kind: "refused", message: String(reason) })
       }
+      if (isStale()) return
+      open.current = undefined
+      if (own.isDue) again()
     }
     void look()
   }, [])
@@ -54,6 +68,9 @@ export const useAsked = <A>(
     const seen = () => {
       if (!document.hidden) again()
     }
+    const inTurn = () => {
+      if (open.current === undefined || performance.now() - open.current.since >= patience) seen()
+    }
     let soon: ReturnType<typeof setTimeout> | undefined
     const changed = (topic: Topic) => {
       if (topic !== "all" && topic !== on) return
@@ -62,7 +79,7 @@ export const useAsked = <A>(
         seen()
       }, second / 4)
     }
-    const timer = setInterval(seen, every)
+    const timer = setInterval(inTurn, every)
     const deaf = onTopic(changed)
     document.addEventListener("visibilitychange", seen)
     return () => {
@@ -71,6 +88,7 @@ export const useAsked = <A>(
       deaf()
       document.removeEventListener("visibilitychange", seen)
       newest.current++
+      open.current = undefined
     }
   }, [about, again, every, on])
   return { answer, trouble, again }

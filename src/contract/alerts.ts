@@ -3,11 +3,11 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { rules } from "../domain/alertRule.ts"
 import { Access } from "./Access.ts"
+import { aboutBefore, cursor, limitOf, next } from "./page.ts"
 import { failures as error } from "./wire.ts"
 
 /** Epoch milliseconds. */
 const Instant = Schema.Finite
-const Limit = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 }))
 
 const fields = {
   /** `rule:subject`. */
@@ -34,9 +34,11 @@ export const AlertEvent = Schema.Struct({
 export class AlertsApi extends HttpApiGroup.make("alerts")
   .add(
     HttpApiEndpoint.get("alerts", "/api/admin/alerts", {
-      query: { limit: Schema.optionalKey(Limit) },
-      success: Schema.Struct({ active: Schema.Array(Alert), recent: Schema.Array(AlertEvent) }),
+      query: { limit: limitOf(1_000), before: cursor },
+      success: Schema.Struct({ active: Schema.Array(Alert), recent: Schema.Array(AlertEvent), next }),
       error
-    }).annotate(OpenApi.Summary, "The alerts that hold now, oldest first, and what was told of them; newest first")
+    })
+      .annotate(OpenApi.Summary, "The alerts that hold now, oldest first, and what was told of them; newest first")
+      .annotate(OpenApi.Description, `The pages are of what was told: the newest 1,000 are kept. ${aboutBefore}`)
   )
   .middleware(Access) {}

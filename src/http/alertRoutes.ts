@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Alerts } from "../monitoring/Alerts.ts"
 import { Routed } from "./Api.ts"
-import { errorResponse } from "./Errors.ts"
+import { answering } from "./Errors.ts"
+import { paged } from "./journalPages.ts"
 
 export const alertRoutes = HttpApiBuilder.group(
   Routed,
@@ -13,9 +14,9 @@ export const alertRoutes = HttpApiBuilder.group(
     return handlers.handle("alerts", ({ query }) =>
       Effect.gen(function* () {
         const active = yield* alerts.active
-        const recent = yield* alerts.recent(query.limit ?? 100)
-        return { active: active.map(({ firedAt, ...rest }) => ({ ...rest, fired_at: firedAt })), recent }
-      }).pipe(Effect.catch((failure) => Effect.succeed(errorResponse(failure))))
+        const { items, next } = yield* paged(query, alerts.page)
+        return { active: active.map(({ firedAt, ...rest }) => ({ ...rest, fired_at: firedAt })), recent: items, next }
+      }).pipe(answering)
     )
   })
 )

@@ -5,7 +5,7 @@ import type { Predictor } from "../acquisition/Predictor.ts"
 import type { RateLimiter } from "../acquisition/RateLimiter.ts"
 import { warpProvider } from "../domain/Provider.ts"
 import type { TokenPool } from "../pool/TokenPool.ts"
-import { Store, type StoreUnavailable } from "../store/Store.ts"
+import { type Page, type PageQuery, Store, type StoreUnavailable } from "../store/Store.ts"
 import type { Governor } from "../traffic/Governor.ts"
 import {
   activeOf,
@@ -45,6 +45,8 @@ export class Alerts extends Context.Service<
     readonly active: Effect.Effect<ReadonlyArray<Alert>, StoreUnavailable>
     /** What was told, newest first; the newest 1,000 are kept. Survives a restart. */
     recent(limit: number): Effect.Effect<ReadonlyArray<AlertEvent>, StoreUnavailable>
+    /** The same in pages. */
+    page(query: PageQuery<AlertEvent>): Effect.Effect<Page<AlertEvent>, StoreUnavailable>
   }
 >()("weirgate/monitoring/Alerts") {
   /**
@@ -149,6 +151,7 @@ const make = Effect.fnUntraced(function* ({
 
   return Alerts.of({
     active: Effect.map(store.all(alertRecords), activeOf),
-    recent: (limit) => store.recent(alertJournal, limit)
+    recent: (limit) => store.recent(alertJournal, limit),
+    page: (query) => store.page(alertJournal, query)
   })
 })

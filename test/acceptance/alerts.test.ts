@@ -63,7 +63,7 @@ describe("alerts of the program", () => {
         const { headers } = yield* login(server)
         const { json } = yield* get(`${server.url}/api/admin/alerts?limit=5`, headers)
         const { event: _, at, ...rest } = alert
-        assert.deepStrictEqual(json, { active: [{ ...rest, fired_at: at }], recent: [alert] })
+        assert.deepStrictEqual(json, { active: [{ ...rest, fired_at: at }], recent: [alert], next: null })
         assert.strictEqual((yield* get(`${server.url}/api/admin/alerts?limit=0`, headers)).status, 400)
         const { text } = yield* get(`${server.url}/metrics`, headers)
         assert.match(text, /^weirgate_alert_active\{rule="acquisition_budget"\} 1$/m)

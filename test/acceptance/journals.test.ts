@@ -8,6 +8,7 @@ import type { Decision } from "../../src/acquisition/Acquisition.ts"
 import { journal as decisions } from "../../src/acquisition/decisions.ts"
 import { CheckResult } from "../../src/health/HealthChecks.ts"
 import { TokenId } from "../../src/domain/Token.ts"
+import { alertJournal } from "../../src/monitoring/alertState.ts"
 import * as Sqlite from "../../src/store/Sqlite.ts"
 import { type Journal, Store } from "../../src/store/Store.ts"
 import { type Answer, get, post, running } from "../support/running.ts"
@@ -89,7 +90,7 @@ describe("the journals", () => {
     })
   )
 
-  it.live("have the whole audit log, and all checks, of a token too", () =>
+  it.live("have the whole audit log, all that alerts told, and all checks, of a token too", () =>
     Effect.gen(function* () {
       const { append, ask, walk } = yield* server
       const entries = many(9_000).map((n) => {
@@ -112,7 +113,16 @@ describe("the journals", () => {
         yield* walk("checks?token=token-3&limit=100", "checks"),
         results.filter(({ token }) => token === "token-3").toReversed()
       )
-      for (const path of ["audit", "checks"]) {
+      const events = many(900).map((n) => {
+        const alert = { id: "provider_down:synthetic", rule: "provider_down", subject: "synthetic" } as const
+        return { ...alert, since: n, message: `${n}`, values: {}, event: "fired" as const, at: n }
+      })
+      yield* append(alertJournal, events)
+      assert.deepStrictEqual(
+        (yield* walk("alerts?limit=100", "recent")).filter(({ subject }) => subject === "synthetic"),
+        events.toReversed()
+      )
+      for (const path of ["alerts", "audit", "checks"]) {
         const { json, status } = yield* ask(`${path}?before=soon`)
         assert.deepStrictEqual([status, json.error.param], [400, "before"])
       }

@@ -4,12 +4,14 @@ import type { ComponentChildren } from "preact"
 import type { Overview as Shown } from "../../contract/console.ts"
 import { rates, sums } from "../history.ts"
 import { useLive } from "../live.ts"
+import { Pager } from "../Pager.tsx"
 import { Plot, type Series } from "../Plot.tsx"
 import { ask } from "../server.ts"
 import { activeAlerts } from "./Alerts.tsx"
 import { Table } from "../Table.tsx"
 import { span } from "../time.ts"
 import { useAsked } from "../useAsked.ts"
+import { useSlices } from "../useSlices.ts"
 import { When } from "../When.tsx"
 
 const minute = 60_000
@@ -55,15 +57,23 @@ export const Overview = () => {
   )
 }
 
+/** The oldest; there may be some for each provider. */
+const shownAlerts = 5
+
 const ActiveAlerts = () => {
   const { answer = [] } = useAsked(activeAlerts)
   return (
     <>
-      {answer.map(({ id, message, since }) => (
+      {answer.slice(0, shownAlerts).map(({ id, message, since }) => (
         <p key={id} class="notice alarm">
           <strong>{message}</strong> <a href="#/alerts">Alert</a> since <When at={since} />
         </p>
       ))}
+      {answer.length > shownAlerts && (
+        <p class="notice alarm">
+          <a href="#/alerts">{answer.length - shownAlerts} more alerts</a>
+        </p>
+      )}
     </>
   )
 }
@@ -196,33 +206,39 @@ const Panel = ({ children, isBad = false, more, title, unit, value }: PanelPrope
 type Standing = Shown["tokens"][number]
 const states = ["active", "cooling", "exhausted", "disabled", "dead"] as const
 
-const Standings = ({ tokens }: { readonly tokens: ReadonlyArray<Standing> }) => (
-  <Table
-    asked={{ answer: tokens, trouble: undefined }}
-    label="Tokens by provider"
-    keyOf={({ provider }) => provider}
-    empty="The pool holds no token."
-    columns={[
-      { title: "Provider", cell: ({ provider }) => provider },
-      { title: "Usable", isNumber: true, cell: ({ total, usable }) => `${usable} of ${total}` },
-      { title: "Lent", isNumber: true, cell: ({ leased }) => count.format(leased) },
-      {
-        title: "States",
-        cell: (standing) => (
-          <span class="states">
-            {states
-              .filter((state) => standing[state] > 0)
-              .map((state) => (
-                <span key={state} class={`tag ${state}`}>
-                  {standing[state]} {state}
-                </span>
-              ))}
-          </span>
-        )
-      }
-    ]}
-  />
-)
+const Standings = ({ tokens }: { readonly tokens: ReadonlyArray<Standing> }) => {
+  const paged = useSlices({ answer: tokens, trouble: undefined, again: () => undefined })
+  return (
+    <>
+      <Table
+        asked={paged}
+        label="Tokens by provider"
+        keyOf={({ provider }) => provider}
+        empty="The pool holds no token."
+        columns={[
+          { title: "Provider", cell: ({ provider }) => provider },
+          { title: "Usable", isNumber: true, cell: ({ total, usable }) => `${usable} of ${total}` },
+          { title: "Lent", isNumber: true, cell: ({ leased }) => count.format(leased) },
+          {
+            title: "States",
+            cell: (standing) => (
+              <span class="states">
+                {states
+                  .filter((state) => standing[state] > 0)
+                  .map((state) => (
+                    <span key={state} class={`tag ${state}`}>
+                      {standing[state]} {state}
+                    </span>
+                  ))}
+              </span>
+            )
+          }
+        ]}
+      />
+      {(paged.page > 1 || paged.hasNext) && <Pager of={paged} what="provider" />}
+    </>
+  )
+}
 
 const LatestDecisions = () => {
   const asked = useAsked(
