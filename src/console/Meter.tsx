@@ -6,16 +6,18 @@ interface Properties {
   readonly label: string
   /** What is written above it. */
   readonly text: string
+  /** That nothing is left is trouble, and not a limit well used. */
+  readonly isScarce?: boolean
 }
 
-const nearly = 0.8
+const scarce = { low: 0.8, high: 0.999, optimum: 0 }
 
-export const Meter = ({ label, most, text, used }: Properties) => {
+export const Meter = ({ isScarce = false, label, most, text, used }: Properties) => {
   const share = most === 0 ? 1 : Math.min(1, Math.max(0, used / most))
   return (
     <span class="meter">
       <span>{text}</span>
-      <meter aria-label={label} min={0} max={1} low={nearly} high={0.999} optimum={0} value={share} />
+      <meter aria-label={label} min={0} max={1} value={share} {...(isScarce && scarce)} />
     </span>
   )
 }

@@ -46,7 +46,7 @@ export const Table = <Row,>({ asked: { answer, trouble }, columns, empty, keyOf,
               <tr key={keyOf(row)} role="row">
                 {columns.map(({ cell, isNumber, title }) => (
                   <td key={title} role="cell" data-title={title} class={isNumber ? "number" : undefined}>
-                    {cell(row)}
+                    <div>{cell(row)}</div>
                   </td>
                 ))}
               </tr>

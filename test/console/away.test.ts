@@ -69,7 +69,7 @@ describe("the console", () => {
           const other = await page.context().newPage()
           await other.goto(`${server.url}/`)
           await other.getByRole("button", { name: "Log out" }).click()
-          await page.getByLabel("Password").waitFor()
+          await page.getByLabel("Password", { exact: true }).waitFor()
         })
       }),
     60_000

@@ -73,11 +73,11 @@ const story = async (page: Page, server: Server, hands: Hands, view: string) => 
 
   await page.goto(`${server.url}/`)
   assert.deepStrictEqual(await faultsOf(page), [], "the login")
-  await write(page.getByLabel("Password"), "not the password")
+  await write(page.getByLabel("Password", { exact: true }), "not the password")
   await press(button("Log in"))
   await page.getByRole("alert").waitFor()
-  await page.getByLabel("Password").fill("")
-  await write(page.getByLabel("Password"), passwordOf(server))
+  await page.getByLabel("Password", { exact: true }).fill("")
+  await write(page.getByLabel("Password", { exact: true }), passwordOf(server))
   await press(button("Log in"))
   await page.getByRole("heading", { name: "Overview" }).waitFor()
   await page.getByText("live", { exact: true }).waitFor()
@@ -177,8 +177,18 @@ const story = async (page: Page, server: Server, hands: Hands, view: string) => 
   await page.getByText("key.revoke").first().waitFor()
   await page.reload()
   await page.getByRole("heading", { name: "Audit" }).waitFor()
+
+  // Whoever changes the password begins anew, with the new one.
+  await goTo("Keys")
+  await press(page.getByText("Change the console's password"))
+  await write(page.getByLabel("The password now"), passwordOf(server))
+  await write(page.getByLabel("The new one"), "a synthetic new password")
+  await press(button("Change it"))
+  await write(page.getByLabel("Password", { exact: true }), "a synthetic new password")
+  await press(button("Log in"))
+  await page.getByRole("heading", { name: "Keys" }).waitFor()
   await press(button("Log out"))
-  await page.getByLabel("Password").waitFor()
+  await page.getByLabel("Password", { exact: true }).waitFor()
   await shot(page, view, "login")
 }
 
@@ -187,6 +197,8 @@ const shot = async (page: Page, view: string, name: string) => {
 }
 
 const refused = (status: string) => `Failed to load resource: the server responded with a status of ${status}`
+
+const unauthorized = refused("401 (Unauthorized)")
 
 describe("the console", () => {
   for (const { by, ...view } of views) {
@@ -200,8 +212,13 @@ describe("the console", () => {
             const { page, wrong } = await opened(chrome, server, view)
             const hands = by === "a pointer" ? pointer : keyboard(page)
             await story(page, server, hands, `${view.width}-${view.colorScheme}`)
-            // The browser tells of what was refused on purpose: a password, and a file.
-            assert.deepStrictEqual(wrong, [refused("401 (Unauthorized)"), refused("422 (Unprocessable Entity)")])
+            // The browser tells of what was refused on purpose: a password, a file, and who goes on in a session that has ended.
+            const [password, file, ...ended] = wrong
+            assert.deepStrictEqual([password, file], [unauthorized, refused("422 (Unprocessable Entity)")])
+            assert.deepStrictEqual(
+              ended.filter((text) => text !== unauthorized),
+              []
+            )
           })
         }),
       120_000

@@ -118,7 +118,7 @@ const listOf = (page: Page, what: string) => {
   const tables = page.locator("main [role=table]")
   const list = what === "provider" ? tables.first() : tables.last()
   const rows = (): Promise<ReadonlyArray<string>> => list.locator("tbody tr").evaluateAll(textsOf)
-  const at = (number: number) => pager.getByText(new RegExp(`^Page ${number}( of |$)`)).waitFor()
+  const at = (number: number) => pager.getByText(new RegExp(`^Page ${number}(, |$)`)).waitFor()
   const next = pager.getByRole("button", { name: "Next" })
   return {
     at,

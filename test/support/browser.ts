@@ -48,7 +48,7 @@ export const passwordOf = ({ folder }: Server) => readFileSync(join(folder, "con
 /** Goes on at the overview. */
 export const logIn = async (page: Page, server: Server) => {
   await page.goto(`${server.url}/`)
-  await page.getByLabel("Password").fill(passwordOf(server))
+  await page.getByLabel("Password", { exact: true }).fill(passwordOf(server))
   await page.keyboard.press("Enter")
   await page.getByRole("heading", { name: "Overview" }).waitFor()
 }

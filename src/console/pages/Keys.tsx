@@ -6,6 +6,7 @@ import { When } from "../When.tsx"
 import { ask } from "../server.ts"
 import { useAsked } from "../useAsked.ts"
 import { useSlices } from "../useSlices.ts"
+import { ChangePassword } from "./ChangePassword.tsx"
 import { MakeKey } from "./MakeKey.tsx"
 
 export const Keys = () => {
@@ -46,6 +47,7 @@ export const Keys = () => {
         ]}
       />
       <Pager of={asked} what="key" />
+      <ChangePassword onDone={asked.again} />
     </>
   )
 }

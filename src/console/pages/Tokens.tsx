@@ -157,6 +157,7 @@ const quotaOf = ({ name, predicted, quota }: ConsoleToken) => (
       ) : (
         <Meter
           label={`Quota used of ${name}`}
+          isScarce
           used={quota.used}
           most={quota.limit}
           text={`${amount.format(Math.max(0, quota.limit - quota.used))} of ${amount.format(quota.limit)}`}
