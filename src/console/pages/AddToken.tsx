@@ -1,6 +1,7 @@
 /** Takes a token into the pool. What is typed goes to the server and stays nowhere here. */
 import { Redacted } from "effect"
 import { say } from "../Said.tsx"
+import { Refusal } from "../Refusal.tsx"
 import { ask } from "../server.ts"
 import { useProviders } from "../useProviders.ts"
 import { useSending } from "../useSending.ts"
@@ -67,11 +68,7 @@ export const AddToken = ({ onDone }: { readonly onDone: () => void }) => {
         <button type="submit" aria-disabled={isBusy}>
           Add
         </button>
-        {trouble !== undefined && (
-          <p class="trouble" role="alert">
-            {trouble}
-          </p>
-        )}
+        <Refusal text={trouble} />
       </form>
     </details>
   )

@@ -1,5 +1,6 @@
 /** Changes the console's password, which ends all its sessions. */
 import { Redacted } from "effect"
+import { Refusal } from "../Refusal.tsx"
 import { ask } from "../server.ts"
 import { useSending } from "../useSending.ts"
 
@@ -40,11 +41,7 @@ export const ChangePassword = ({ onDone }: { readonly onDone: () => void }) => {
         <button type="submit" aria-disabled={isBusy}>
           Change it
         </button>
-        {trouble !== undefined && (
-          <p class="trouble" role="alert">
-            {trouble}
-          </p>
-        )}
+        <Refusal text={trouble} />
       </form>
     </details>
   )

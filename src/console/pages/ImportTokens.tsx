@@ -1,6 +1,7 @@
 /** Takes a file of tokens into the pool: says first what would come of it, and then does it. */
 import { useRef, useState } from "preact/hooks"
 import { say } from "../Said.tsx"
+import { Refusal } from "../Refusal.tsx"
 import { importTokens } from "../server.ts"
 import { useProviders } from "../useProviders.ts"
 import { useSending } from "../useSending.ts"
@@ -73,11 +74,7 @@ export const ImportTokens = ({ onDone }: { readonly onDone: () => void }) => {
           </button>
         </p>
       )}
-      {trouble !== undefined && (
-        <p class="notice trouble problems" role="alert">
-          {trouble}
-        </p>
-      )}
+      <Refusal text={trouble} />
     </details>
   )
 }

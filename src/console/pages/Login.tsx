@@ -1,5 +1,6 @@
 /** Asks for the console's password. */
 import { useEffect, useRef, useState } from "preact/hooks"
+import { Refusal } from "../Refusal.tsx"
 import { logIn } from "../server.ts"
 import { useSending } from "../useSending.ts"
 
@@ -45,11 +46,7 @@ export const Login = ({ hasEnded, onDone }: Properties) => {
           The first one is in the file <code>console-password</code> of the data folder;{" "}
           <code>weirgate admin password</code> sets another.
         </p>
-        {trouble !== undefined && (
-          <p class="trouble" role="alert">
-            {trouble}
-          </p>
-        )}
+        <Refusal text={trouble} />
         <button type="submit" aria-disabled={isBusy}>
           Log in
         </button>

@@ -2,6 +2,7 @@
 import { Redacted } from "effect"
 import { useEffect, useRef, useState } from "preact/hooks"
 import { say } from "../Said.tsx"
+import { Refusal } from "../Refusal.tsx"
 import { ask } from "../server.ts"
 import { useSending } from "../useSending.ts"
 
@@ -88,11 +89,7 @@ export const MakeKey = ({ onDone }: { readonly onDone: () => void }) => {
             </label>
           </div>
         </details>
-        {trouble !== undefined && (
-          <p class="trouble" role="alert">
-            {trouble}
-          </p>
-        )}
+        <Refusal text={trouble} />
       </form>
       {key !== undefined && <Made secret={key} onTaken={() => setKey(undefined)} />}
     </>
