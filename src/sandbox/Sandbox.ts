@@ -7,8 +7,9 @@ import { HttpClient, HttpClientResponse, HttpIncomingMessage, HttpRouter, HttpSe
 import type { HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import type { Credential } from "../domain/Token.ts"
+import { holdEarly } from "../holdEarly.ts"
 import { controlRoutes, openAiCredentialsOf, wopanCredentialsOf } from "./controlRoutes.ts"
 import { SandboxCredentials } from "./credentials.ts"
 import { faultRoutes } from "./faultRoutes.ts"
@@ -137,12 +138,19 @@ export class Sandbox extends Context.Service<
     const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, largestBody))
     )
-    // Fresh, so that two sandboxes in one program share no statistics.
-    return Layer.effect(Sandbox, running).pipe(
-      Layer.provide(served),
-      Layer.provide(Layer.fresh(state)),
-      Layer.provide(listening(options.host ?? "127.0.0.1", options.port ?? 28890))
-    )
+    return Layer.suspend(() => {
+      const server = createServer()
+      const letIn = holdEarly(server)
+      // Fresh, so that two sandboxes in one program share no statistics.
+      return Layer.effect(
+        Sandbox,
+        Effect.tap(running, () => Effect.sync(letIn))
+      ).pipe(
+        Layer.provide(served),
+        Layer.provide(Layer.fresh(state)),
+        Layer.provide(listening(server, options.host ?? "127.0.0.1", options.port ?? 28890))
+      )
+    })
   }
 
   static readonly layer = Layer.suspend(() => Sandbox.layerWith())
@@ -206,11 +214,10 @@ const driveIn = ({ clientSecret, iv, tokens, ...rest }: SandboxCredentials["wopa
 })
 
 /** An emulator has nobody to wait for: when it stops, connections still open are dropped. */
-const listening = (host: string, port: number) =>
+const listening = (server: Server, host: string, port: number) =>
   Layer.effect(
     HttpServer.HttpServer,
     Effect.gen(function* () {
-      const server = createServer()
       const listening = yield* NodeHttpServer.make(() => server, { host, port, disablePreemptiveShutdown: true })
       yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
       return listening

@@ -94,7 +94,7 @@ describe("Audit", () => {
           { action: "key.revoke", result: "refused" }
         ]
       )
-    }).pipe(Effect.provide(audit))
+    }).pipe(Effect.provide(audit), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect("is in the log when the store fails, and fails nobody", () =>

@@ -37,6 +37,11 @@ const below = (n: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, max
 const Lend = Schema.TaggedStruct("Lease", { strategy: Schema.Literals(["priority", "round_robin", "best"]) })
 const Report = Schema.TaggedStruct("Report", { caller: below(8), outcome: below(outcomes.length) })
 const Wait = Schema.TaggedStruct("Wait", { ms: Schema.Literals([1, 900, 7_000, 31_000, 61_000]) })
+const Examine = Schema.TaggedStruct("Examine", {
+  token: below(3),
+  scheduled: Schema.Boolean,
+  after: Schema.Literals([0, 31_000])
+})
 const Step = Schema.Union([
   // More than once: they shall come up more often.
   Lend,
@@ -48,7 +53,9 @@ const Step = Schema.Union([
   Wait,
   Wait,
   Wait,
-  Schema.TaggedStruct("Examine", { token: below(3), scheduled: Schema.Boolean, after: Schema.Literals([0, 31_000]) }),
+  // Of a hundred, some two are probes.
+  Examine,
+  Examine,
   Schema.TaggedStruct("Conclude", { token: below(3), outcome: below(outcomes.length) }),
   Schema.TaggedStruct("GiveUp", { token: below(3) }),
   Schema.TaggedStruct("Leave", { caller: below(8) }),

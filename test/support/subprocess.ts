@@ -15,12 +15,17 @@ export const freePort: Effect.Effect<number> = Effect.callback<number>((resume) 
   server.listen(port, "0.0.0.0", () => server.close(() => resume(Effect.succeed(port))))
 })
 
+/** All that a child has of our environment: no setting of whoever runs the tests. */
+const inherited = Object.fromEntries(
+  ["PATH", "HOME", "NODE_COMPILE_CACHE"].flatMap((name) => (name in process.env ? [[name, process.env[name]]] : []))
+)
+
 /** Starts `weirgate …`; killed when the scope closes. It reads `input` from a pipe that stays open, or nothing. */
 export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, ["src/main.ts", ...args], {
-        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+        env: { ...inherited, ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })
       // It may have ended without a look at it.
@@ -53,10 +58,10 @@ type Started = Effect.Success<ReturnType<typeof started>>
 export const ready = (child: Started, url: string) =>
   Effect.tryPromise(() => fetch(url, { signal: AbortSignal.timeout(5_000) })).pipe(
     Effect.filterOrFail((response) => response.ok),
-    Effect.retry({ schedule: everyTenth }),
+    Effect.retry({ schedule: everyMoment }),
     Effect.timeout("40 seconds"),
     Effect.raceFirst(Effect.flatMap(child.exited, (code) => Effect.fail(`ended with ${code}`))),
     Effect.catch((why) => Effect.die(`${url} is not ready: ${why}\n${child.output()}`))
   )
 
-const everyTenth = Schedule.spaced("100 millis")
+const everyMoment = Schedule.spaced("20 millis")

@@ -3,7 +3,7 @@ import type { Server } from "node:http"
 
 /** Whoever comes before there is somebody to answer waits until it is called: Node forgets a request that nobody listens for. */
 export const holdEarly = (server: Server) => {
-  // As many as there are connections.
+  // What comes in the few milliseconds until it is called, unread: its headers.
   const early: Array<ReadonlyArray<unknown>> = []
   const { emit } = server
   const pass = (args: ReadonlyArray<unknown>) => Reflect.apply(emit, server, args) as boolean
