@@ -20,6 +20,7 @@ const rank = (file: string) => {
 /** Those of tens of seconds by name, and then the folders that start processes and browsers. */
 const long = [
   "/acceptance/restarts",
+  "/console/story",
   "/acceptance/rotation",
   "/acceptance/commands",
   "/acceptance/wire",
