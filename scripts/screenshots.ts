@@ -66,7 +66,7 @@ const load = async (end: number) => {
     const tide = 1 + Math.cos((end - Date.now()) / 25_000)
     void ask(n % 3 === 0 ? "fast" : "expert", n % 2 === 0)
     if (n % 12 === 0) void ask("warp/auto", false)
-    await sleep(1_000 / (1 + 3 * tide))
+    await sleep(1_000 / (1 + 4 * tide))
   }
 }
 

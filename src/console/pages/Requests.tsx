@@ -157,11 +157,12 @@ const Explained = ({ trace }: { readonly trace: Trace }) => {
           { title: "Step", cell: ({ step }) => <code>{step}</code> },
           {
             title: "Took",
-            cell: ({ at, took }) => (
+            // A step is noted when it is over.
+            cell: ({ at, took = 0 }) => (
               <span class="took">
-                {took === undefined ? "" : span(took)}
+                {took === 0 ? "" : span(took)}
                 <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-                  <rect x={(at / end) * 100} y="0" width={Math.max(0.6, ((took ?? 0) / end) * 100)} height="4" />
+                  <rect x={((at - took) / end) * 99} y="0" width={1 + (took / end) * 99} height="4" />
                 </svg>
               </span>
             )
