@@ -71,7 +71,13 @@ const visited = Effect.gen(function* () {
   let sizes: Array<Promise<number>> = []
   page.on("response", (response) => {
     if (response.url().includes("/api/admin/") && !response.url().endsWith("/events")) {
-      sizes.push(response.body().then(({ length }) => length))
+      sizes.push(
+        response.body().then(
+          ({ length }) => length,
+          // The window was closed before the last answers were read.
+          () => 0
+        )
+      )
     }
   })
   const answers = async () => {
