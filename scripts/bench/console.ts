@@ -6,20 +6,18 @@ import { Effect, Fiber } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { parseArgs } from "node:util"
 import type { Page } from "playwright-core"
-import { browser, logIn, opened } from "../../test/support/browser.ts"
+import { browser, logIn, opened, titles } from "../../test/support/browser.ts"
 import { temporaryFolder } from "../../test/support/running.ts"
 import { explained, seeded, storeOf, storm } from "../../test/support/volume.ts"
 import { fixed, say, table, whole } from "./report.ts"
 
-const all = "Overview,Tokens,Providers,Decisions,Requests,Alerts,Checks,Keys,Audit"
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "5" }, headings: { type: "string", default: all } }
+  options: { seconds: { type: "string", default: "5" }, headings: { type: "string", default: titles.join() } }
 })
-const titles = values.headings.split(",")
+const headings = values.headings.split(",")
 const milliseconds = Number(values.seconds) * 1_000
 
 interface Delays {
-  readonly p50: number
   readonly p99: number
   readonly max: number
   /** Of all its threads. */
@@ -135,7 +133,7 @@ const measured = async (page: Page, child: ChildProcess, title: string) => {
   ]
 }
 
-const headings = [
+const columns = [
   "page",
   "ms to its rows",
   "tr",
@@ -202,8 +200,8 @@ const bench = Effect.gen(function* () {
   })
   const pages = Effect.promise(async () => {
     const measures: Array<ReadonlyArray<string>> = []
-    for (const title of titles) measures.push(await measured(page, child, title))
-    return table(headings, measures)
+    for (const title of headings) measures.push(await measured(page, child, title))
+    return table(columns, measures)
   })
   const idle = yield* pages
   const answers = yield* Effect.promise(() => costs(page, child))

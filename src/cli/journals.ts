@@ -6,8 +6,8 @@ import { journal as checkJournal } from "../health/HealthChecks.ts"
 import { activeOf, alertJournal, alertRecords } from "../monitoring/alertState.ts"
 import { Store } from "../store/Store.ts"
 import { json } from "./json.ts"
-import { ago, span, timeOf } from "./status.ts"
 import { table } from "./table.ts"
+import { ago, span, timeOf } from "./time.ts"
 
 export interface Wanted {
   /** The newest so many. */
@@ -19,10 +19,8 @@ const rowsOr = (headings: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArr
   rows.length === 0 ? "(none)" : table(headings, rows)
 
 export const decisions = Effect.fnUntraced(function* (wanted: Wanted & { readonly provider: string | undefined }) {
-  const all = yield* Store.use((store) => store.recent(decisionJournal, decisionJournal.keep))
-  const decisions = all
-    .filter(({ provider }) => wanted.provider === undefined || provider === wanted.provider)
-    .slice(0, wanted.limit)
+  const { limit, provider } = wanted
+  const { items: decisions } = yield* Store.use((store) => store.page(decisionJournal, { limit, where: { provider } }))
   if (wanted.json) return json({ decisions })
   return rowsOr(
     ["when", "provider", "caller", "step", "answer", "reason", "try again"],
@@ -61,7 +59,9 @@ export const checks = Effect.fnUntraced(function* (
     readonly token: string | undefined
   }
 ) {
-  const all = yield* Store.use((store) => store.recent(checkJournal, checkJournal.keep))
+  // Among all of them when some only are wanted: where a page is of one field, these are of either of two.
+  const most = wanted.token === undefined ? wanted.limit : checkJournal.keep
+  const all = yield* Store.use((store) => store.recent(checkJournal, most))
   const checks = all
     .filter(({ name, token }) => wanted.token === undefined || token === wanted.token || name === wanted.token)
     .slice(0, wanted.limit)

@@ -5,8 +5,8 @@ import { ClientKeys, type KeyView, takenOverWithin } from "../access/ClientKeys.
 import type { Role } from "../access/Client.ts"
 import { keyView } from "../http/adminRoutes.ts"
 import { json } from "./json.ts"
-import { ago, timeOf } from "./status.ts"
 import { table } from "./table.ts"
+import { ago, timeOf } from "./time.ts"
 
 /** What was given for a flag cannot be used. */
 export class FlagRefused extends Schema.TaggedError<FlagRefused>()("FlagRefused", {

@@ -9,8 +9,8 @@ import { Governor } from "../traffic/Governor.ts"
 import { takenOverWithin } from "../traffic/pauses.ts"
 import { json } from "./json.ts"
 import { records } from "./layers.ts"
-import { ago } from "./status.ts"
 import { table } from "./table.ts"
+import { ago } from "./time.ts"
 
 /** A governor that nobody asks for a slot: it knows what the store says. */
 export const stored = Layer.effectDiscard(

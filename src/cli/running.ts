@@ -1,15 +1,15 @@
 /** What only a running server knows, shown: how it does, its routes, and what became of its requests. */
 import { Clock, Console, Effect, Stream } from "effect"
-import type { Overview } from "../contract/console.ts"
-import type { Trace } from "../traffic/trace.ts"
+import type { Overview } from "../contract/overview.ts"
+import { Outcome, type Trace } from "../traffic/trace.ts"
 import { json } from "./json.ts"
 import { Server, ServerFailed } from "./Server.ts"
-import { ago, span } from "./status.ts"
 import { shown, table } from "./table.ts"
+import { ago, span } from "./time.ts"
 
 const none = "(none)"
 const whatIsKept =
-  "a request is traced when it is sent with x-weirgate-explain: 1, and the newest traces are kept until the server stops"
+  "the newest are kept, until the server stops: those sent with x-weirgate-explain: 1, a sample of all others, and those that failed"
 
 export const overview = Effect.fnUntraced(function* (isJson: boolean) {
   const overview = yield* Server.use((server) => server.overview)
@@ -28,7 +28,7 @@ const overviewText = ({
   version
 }: Overview): string => {
   const { latency, per_second, total } = requests
-  const outcomes = ["served", "limited", "refused", "failed", "left"] as const
+  const outcomes = Outcome.literals
   const sum = (column: ReadonlyArray<number | null>) => column.reduce<number>((all, each) => all + (each ?? 0), 0)
   return [
     `Weirgate ${shown(version)}, up for ${span(uptime)}`,

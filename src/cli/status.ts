@@ -1,5 +1,5 @@
 /** What a person wants to know first: what is wrong, the tokens, the budget, the last decisions. Reads the store: asks no server and no upstream. */
-import { Clock, DateTime, Duration, Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { warpProvider } from "../domain/Provider.ts"
 import { journal } from "../acquisition/decisions.ts"
 import { RateLimiter } from "../acquisition/RateLimiter.ts"
@@ -8,6 +8,7 @@ import { activeOf, alertRecords } from "../monitoring/alertState.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Store } from "../store/Store.ts"
 import { table } from "./table.ts"
+import { ago, span, timeOf, until } from "./time.ts"
 
 export const status = Effect.gen(function* () {
   const pool = yield* TokenPool
@@ -82,21 +83,9 @@ const stateOf = (state: TokenState, now: number) => {
   }
 }
 
-export const until = (at: number | undefined, now: number) =>
-  at === undefined ? "" : at <= now ? " (to be probed)" : ` (for ${span(at - now)})`
-
 const quotaOf = (quota: { readonly limit: number; readonly used: number; readonly unlimited: boolean } | undefined) =>
   quota === undefined
     ? "unknown"
     : quota.unlimited
       ? "unlimited"
       : `${Math.max(0, quota.limit - quota.used)} of ${quota.limit}`
-
-export const ago = (millis: number) => `${span(millis)} ago`
-/** To the second, and to the two largest units. */
-export const span = (millis: number) =>
-  Duration.format(Duration.seconds(Math.max(1, Math.ceil(millis / 1000))))
-    .split(" ")
-    .slice(0, 2)
-    .join(" ")
-export const timeOf = (at: number) => DateTime.formatIso(DateTime.makeUnsafe(at)).slice(0, 19).replace("T", " ")

@@ -4,12 +4,13 @@ import { Predictor } from "../acquisition/Predictor.ts"
 import type { ConsoleToken } from "../contract/console.ts"
 import type { TokenState } from "../contract/tokens.ts"
 import { shown } from "../overview/shownToken.ts"
+import { compare } from "../overview/tokenPages.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { json } from "./json.ts"
 import { records } from "./layers.ts"
 import { Server } from "./Server.ts"
-import { ago, until } from "./status.ts"
 import { table } from "./table.ts"
+import { ago, until } from "./time.ts"
 
 export interface Wanted {
   readonly provider: string | undefined
@@ -26,9 +27,7 @@ export const ofStore = Effect.fnUntraced(function* (wanted: Wanted) {
   const predictor = yield* Predictor
   const views = yield* TokenPool.use((pool) => pool.list(wanted.provider))
   const tokens = yield* Effect.forEach(
-    views
-      .filter(({ state }) => wanted.state === undefined || state._tag === wanted.state)
-      .toSorted((a, b) => compare(a.provider, b.provider) || compare(a.name, b.name) || compare(a.id, b.id)),
+    views.filter(({ state }) => wanted.state === undefined || state._tag === wanted.state).toSorted(compare),
     (view) =>
       Effect.map(
         predictor.predict({ provider: view.provider, kind: view.kind, token: view.id }),
@@ -46,8 +45,6 @@ export const ofServer = (wanted: Wanted) =>
     Server.use((server) => server.tokens(wanted)),
     (tokens) => told(tokens, wanted)
   )
-
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 const told = (tokens: ReadonlyArray<Token>, wanted: Wanted) =>
   Effect.map(Clock.currentTimeMillis, (now) => {

@@ -5,10 +5,10 @@ import { useSending } from "./useSending.ts"
 
 interface Properties<Answer> {
   readonly label: string
-  /** What it is done to, for those who do not see the row. */
+  /** What it is done to, for screen readers. */
   readonly of: string
   readonly act: () => Promise<Answer>
-  /** What has come of it, as it goes on after the name. */
+  /** What was done, in words that follow the name. */
   readonly did: string | ((answer: Answer) => string)
   readonly onDone: () => void
   readonly isFinal?: boolean

@@ -4,7 +4,7 @@ import { Login } from "./pages/Login.tsx"
 import { resumed, whenSessionEnds } from "./server.ts"
 import { Shell } from "./Shell.tsx"
 
-/** A server that does not answer is told of when a password is sent to it. */
+/** That the server does not answer is told when a password is sent to it. */
 const ignored = () => undefined
 
 type Session = "unknown" | "none" | "ended" | "there" | "offline"

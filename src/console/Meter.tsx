@@ -1,8 +1,8 @@
-/** How much of what there is is used. */
+/** How much of a limit is used. */
 interface Properties {
   readonly used: number
   readonly most: number
-  /** What is measured, for those who do not see it. */
+  /** What is measured, for screen readers. */
   readonly label: string
   /** What is written above it. */
   readonly text: string

@@ -1,4 +1,4 @@
-/** Numbers over time. Who does not see it is told what it comes to by its label. */
+/** Numbers over time. Its label tells screen readers what they come to. */
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
 import "uplot/dist/uPlot.min.css"

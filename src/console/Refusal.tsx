@@ -1,4 +1,4 @@
-/** Why what was sent came to nothing, told at once to who does not see it. */
+/** Why the server refused what was sent; screen readers read it at once. */
 export const Refusal = ({ text }: { readonly text: string | undefined }) =>
   text === undefined ? null : (
     <p class="trouble lines" role="alert">

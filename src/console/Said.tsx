@@ -1,4 +1,4 @@
-/** What has come of what was done, in one place: for whoever sees it, and for whoever hears it. */
+/** What the last action has done, always at one place; screen readers read it. */
 import { useEffect, useState } from "preact/hooks"
 
 const shownFor = 10_000

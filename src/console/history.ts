@@ -1,5 +1,5 @@
 /** The plots' numbers, as the events bring them. Pure. */
-import type { Overview } from "../contract/console.ts"
+import type { Overview } from "../contract/overview.ts"
 
 export type History = Overview["history"]
 type Name = Exclude<keyof History, "step" | "at">

@@ -1,7 +1,8 @@
-/** The one stream of events that all pages hang on: what came last stays while the server is away, and is made good when it is back. */
+/** The one stream of events, which all pages share. While the server is away, what came last stays; once it is back, what was missed is asked for. */
 import { Effect, Fiber, Schedule, Stream } from "effect"
 import { useEffect, useState } from "preact/hooks"
-import type { ConsoleEvent, Overview } from "../contract/console.ts"
+import type { ConsoleEvent } from "../contract/console.ts"
+import type { Overview } from "../contract/overview.ts"
 import { type History, merged } from "./history.ts"
 import { events, type Trouble } from "./server.ts"
 import { now, setClock } from "./time.ts"
@@ -49,10 +50,10 @@ const listening = Stream.runForEach(events, (event) => Effect.sync(() => heard(e
   Effect.retry(Schedule.jittered(Schedule.spaced("1 second")))
 )
 
-/** A page that nobody has seen for so long stops listening: a browser has but six connections to a server for all its pages. */
+/** A page that nobody has seen for so long stops listening: a browser has six connections to a server, for all its pages together. */
 const patience = 5_000
 
-/** Listens, while the page is seen, until it is called what it answers; what was heard is forgotten then. */
+/** Listens while the page is seen. Answers how to end that, which also forgets what was heard. */
 export const listen = () => {
   let fiber: ReturnType<typeof start> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined

@@ -6,13 +6,13 @@ import { Admin, Login } from "../contract/admin.ts"
 import { AlertsApi } from "../contract/alerts.ts"
 import { Console, type ConsoleEvent, Imported, ImportRefusal } from "../contract/console.ts"
 import { ProvidersApi } from "../contract/providers.ts"
-import { Traced } from "../contract/traces.ts"
+import { TracesApi } from "../contract/traces.ts"
 
 class ConsoleApi extends HttpApi.make("console")
   .add(Login)
   .add(Admin)
   .add(Console)
-  .add(Traced)
+  .add(TracesApi)
   .add(ProvidersApi)
   .add(AlertsApi) {}
 

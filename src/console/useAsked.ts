@@ -12,7 +12,7 @@ export interface Asked<A> {
   readonly again: () => void
 }
 
-interface When {
+interface Options {
   /** In milliseconds; 5 s unless told otherwise. Nobody is asked for a page that nobody sees. */
   readonly every?: number
   /** At once, too, when the server says that something of it has changed; once a second at most. */
@@ -27,7 +27,7 @@ const patience = 15 * second
 
 export const useAsked = <A>(
   question: () => Promise<A>,
-  { about = "", every = 5 * second, on = "all" }: When = {}
+  { about = "", every = 5 * second, on = "all" }: Options = {}
 ): Asked<A> => {
   const [answer, setAnswer] = useState<A>()
   const [trouble, setTrouble] = useState<Trouble>()

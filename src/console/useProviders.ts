@@ -1,10 +1,8 @@
 /** The providers whose tokens the pool may hold. */
+import { wopanProvider } from "../domain/Provider.ts"
 import { useLive } from "./live.ts"
 import { ask } from "./server.ts"
 import { useAsked } from "./useAsked.ts"
-
-/** The drive's, which answers no models. */
-const drive = "wopan"
 
 export const useProviders = (): ReadonlyArray<string> => {
   const { overview } = useLive()
@@ -13,5 +11,6 @@ export const useProviders = (): ReadonlyArray<string> => {
     { every: 60_000 }
   )
   const held = overview?.tokens.map(({ provider }) => provider) ?? []
-  return [...new Set([...answer, ...held, drive])]
+  // The drive is none of those that answer models.
+  return [...new Set([...answer, ...held, wopanProvider])]
 }

@@ -5,7 +5,7 @@ import { Trace } from "../traffic/trace.ts"
 import { Access } from "./Access.ts"
 import { failures as error } from "./wire.ts"
 
-export class Traced extends HttpApiGroup.make("traces")
+export class TracesApi extends HttpApiGroup.make("traces")
   .add(
     HttpApiEndpoint.get("request", "/api/admin/requests/:id", {
       params: { id: Schema.String },

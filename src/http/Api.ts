@@ -10,7 +10,7 @@ import { Console } from "../contract/console.ts"
 import { DriveApi } from "../contract/drive.ts"
 import { ProvidersApi } from "../contract/providers.ts"
 import { Tokens } from "../contract/tokens.ts"
-import { Traced } from "../contract/traces.ts"
+import { TracesApi } from "../contract/traces.ts"
 import { ErrorBody, failures } from "../contract/wire.ts"
 import { ModelList } from "./models.ts"
 import { PerformanceReport } from "./Performance.ts"
@@ -124,7 +124,7 @@ export class Routed extends HttpApi.make("weirgate")
   .add(ProvidersApi)
   .add(AlertsApi)
   .add(Console)
-  .add(Traced)
+  .add(TracesApi)
   .add(Probes) {}
 
 /** All of it: with the calls of models, which `ModelServer` answers. */

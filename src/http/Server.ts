@@ -1,6 +1,6 @@
 /** The HTTP server: the contract's routes, metrics, the documentation's page, and clean answers for everything else. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http"
@@ -12,7 +12,6 @@ import { Exchanges } from "../overview/Exchanges.ts"
 import { Live } from "../overview/Live.ts"
 import { Overview } from "../overview/Overview.ts"
 import { Scrape } from "../overview/Scrape.ts"
-import { Store } from "../store/Store.ts"
 import { Catalog } from "../traffic/Catalog.ts"
 import { Governor } from "../traffic/Governor.ts"
 import { ModelClients } from "../traffic/ModelClients.ts"
@@ -30,6 +29,7 @@ import { holdEarly } from "../holdEarly.ts"
 import { guarded, nothingAt } from "./guarded.ts"
 import { ModelServer } from "./ModelServer.ts"
 import * as Metrics from "./metricsRoute.ts"
+import { probeRoutes } from "./probeRoutes.ts"
 import { providerRoutes } from "./providerRoutes.ts"
 import { tokenRoutes } from "./tokenRoutes.ts"
 import { listed } from "./models.ts"
@@ -175,7 +175,7 @@ const routes = (options: ServerOptions, isOpen: () => boolean) => {
           alertRoutes,
           consoleRoutes,
           traces,
-          probes
+          probeRoutes
         ])
       ),
       Access.isLoopback(options.host) ? Metrics.onThisMachine : Metrics.onTheNetwork
@@ -229,31 +229,6 @@ const traces = HttpApiBuilder.group(
     )
   })
 )
-
-const probes = HttpApiBuilder.group(
-  Routed,
-  "probes",
-  Effect.fnUntraced(function* (handlers) {
-    const store = yield* Store
-    return handlers
-      .handle("health", () =>
-        Effect.map(DateTime.now, (now) => ({
-          status: "healthy" as const,
-          service: "Weirgate" as const,
-          timestamp: DateTime.formatIso(now)
-        }))
-      )
-      .handle("healthz", () => Effect.succeed({ status: "ok" }))
-      .handleRaw("readyz", () =>
-        store.get(anything, "readyz").pipe(
-          Effect.as(HttpServerResponse.jsonUnsafe({ status: "ready" })),
-          Effect.catch((failure) => Effect.succeed(errorResponse(failure)))
-        )
-      )
-  })
-)
-
-const anything = { name: "probe", schema: Schema.Json }
 
 /** Where it really listens: the port may have been left to the system. */
 export const address = HttpServer.addressFormattedWith(Effect.succeed)

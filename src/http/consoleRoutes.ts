@@ -16,9 +16,9 @@ import { TokenManager } from "../manager/TokenManager.ts"
 import type { Problem } from "../manager/tokensFile.ts"
 import { Live, summaryOf } from "../overview/Live.ts"
 import { Overview } from "../overview/Overview.ts"
-import * as Pages from "../overview/pages.ts"
 import * as RequestPages from "../overview/requestPages.ts"
 import { shown } from "../overview/shownToken.ts"
+import * as TokenPages from "../overview/tokenPages.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import type { TokenView } from "../pool/tokenState.ts"
 import { Catalog } from "../traffic/Catalog.ts"
@@ -78,10 +78,10 @@ export const consoleRoutes = HttpApiBuilder.group(
       .handleRaw("events", ({ request }) => answering(eventStream(live, request, admission)))
       .handle("tokens", ({ query: { cursor, find, limit = usualLimit, provider, state } }) =>
         Effect.gen(function* () {
-          const after = cursor === undefined ? undefined : Pages.placeAt(cursor)
+          const after = cursor === undefined ? undefined : TokenPages.placeAt(cursor)
           if (cursor !== undefined && after === undefined) return yield* noCursor("cursor")
-          const views = (yield* pool.list(provider)).filter(Pages.meant(state, find))
-          const page = Pages.named(views, after, limit)
+          const views = (yield* pool.list(provider)).filter(TokenPages.matching(state, find))
+          const page = TokenPages.after(views, after, limit)
           const tokens = yield* Effect.forEach(page.items, shownWithQuota)
           return { tokens, total: views.length, next: page.next ?? null }
         }).pipe(answering)

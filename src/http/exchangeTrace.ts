@@ -28,7 +28,7 @@ export const traceOf = ({ beganAt, client, id, journey, model, priority, status,
   target: journey.target === undefined ? null : short(nameOf(journey.target)),
   ...ends,
   status: status ?? null,
-  // Those of a stream that goes on are not to change what is kept.
+  // A copy: a stream that goes on adds to its own.
   steps: why === "failed" ? [] : [...(journey.steps ?? [])]
 })
 

@@ -126,7 +126,7 @@ const make = Effect.gen(function* () {
     (decisions) => decisions?.map((decision) => JSON.stringify(decision))
   )
 
-  /** What there is now is the snapshot's to tell, and the lists'. */
+  /** What there is already, the snapshot and the lists tell: only what changes from now on is an event. */
   const begin = Effect.gen(function* () {
     overviewSeen = ""
     decisionsSeen = (yield* decisions) ?? []

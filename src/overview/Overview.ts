@@ -1,7 +1,7 @@
 /** How the server does now and did in the last hour: reads each second what others count. */
 import { Clock, Context, Effect, Layer, Schedule } from "effect"
 import { type LimiterStatistics, RateLimiter } from "../acquisition/RateLimiter.ts"
-import type { Overview as Shown } from "../contract/console.ts"
+import type { Overview as Shown } from "../contract/overview.ts"
 import { warpProvider } from "../domain/Provider.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { Gateway } from "../traffic/Gateway.ts"

@@ -3,7 +3,7 @@
  * and an id, and not a number: whatever comes or goes, a page has all that is behind the one before.
  */
 import type { Trace } from "../traffic/trace.ts"
-import type { Page } from "./pages.ts"
+import type { Page } from "./tokenPages.ts"
 
 /** Without an id, that of none which began at that instant. */
 export interface Place {

@@ -1,6 +1,7 @@
 /** What the console shows of a token, and what of it makes the console show it anew: pure rules. */
 import type { Prediction } from "../acquisition/predict.ts"
-import type { ConsoleToken, Overview } from "../contract/console.ts"
+import type { ConsoleToken } from "../contract/console.ts"
+import type { Overview } from "../contract/overview.ts"
 import type { TokenView } from "../pool/tokenState.ts"
 
 export const shown = (view: TokenView, prediction: Prediction | undefined): ConsoleToken => {

@@ -71,6 +71,6 @@ export class Traces extends Context.Service<
 
 interface Kept {
   readonly trace: Trace
-  /** The how manieth that was put. */
+  /** Counts all that was put: a later one is higher. */
   readonly ordinal: number
 }

@@ -1,7 +1,6 @@
 /** All that the journals keep can be paged through over HTTP, by those who come back for more while it goes on. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { AuditEntry } from "../../src/access/Audit.ts"
 import type { Decision } from "../../src/acquisition/Acquisition.ts"
@@ -11,7 +10,8 @@ import { TokenId } from "../../src/domain/Token.ts"
 import { alertJournal } from "../../src/monitoring/alertState.ts"
 import * as Sqlite from "../../src/store/Sqlite.ts"
 import { type Journal, Store } from "../../src/store/Store.ts"
-import { type Answer, get, post, running } from "../support/running.ts"
+import { type Answer, get, running } from "../support/running.ts"
+import { login } from "../support/staged.ts"
 
 const audit: Journal<AuditEntry> = { name: "audit", schema: AuditEntry, keep: 10_000 }
 const checks: Journal<CheckResult> = { name: "health_check", schema: CheckResult, keep: 5_000 }
@@ -28,16 +28,10 @@ const decision = (n: number): Decision => ({
   inputs: {}
 })
 
-const login = Effect.fnUntraced(function* ({ folder, url }: { readonly url: string; readonly folder: string }) {
-  const password = readFileSync(join(folder, "console-password"), "utf8").trim()
-  const { headers, json } = yield* post(`${url}/api/admin/login`, { password })
-  return { cookie: (headers.get("set-cookie") ?? "").split(";")[0] ?? "", "x-csrf-token": String(json.csrf) }
-})
-
 const server = Effect.gen(function* () {
   const server = yield* running({ WEIRGATE_SANDBOX_TOKENS: "none" })
-  const session = yield* login(server)
-  const ask = (path: string) => get(`${server.url}/api/admin/${path}`, session)
+  const { headers } = yield* login(server)
+  const ask = (path: string) => get(`${server.url}/api/admin/${path}`, headers)
   /** What all pages have, asked for one after the other. */
   const walk = Effect.fnUntraced(function* (path: string, list: string, between: Effect.Effect<void> = Effect.void) {
     // oxlint-disable-next-line typescript/no-explicit-any

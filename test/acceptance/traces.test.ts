@@ -1,10 +1,11 @@
 /** Why a request was slow or failed, after the fact: over sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { TraceSummary } from "../../src/contract/console.ts"
 import { get, post, running, temporaryFolder } from "../support/running.ts"
+import { login } from "../support/staged.ts"
 
 const provider = "nvidia1"
 const model = "llama-3.3-70b"
@@ -29,9 +30,7 @@ const stage = Effect.fnUntraced(function* (traces?: object) {
   }
   writeFileSync(file, JSON.stringify(configuration))
   const server = yield* running({ WEIRGATE_CONFIG: file })
-  const password = readFileSync(join(server.folder, "console-password"), "utf8").trim()
-  const { headers } = yield* post(`${server.url}/api/admin/login`, { password })
-  const session = { cookie: (headers.get("set-cookie") ?? "").split(";")[0] ?? "" }
+  const { headers: session } = yield* login(server)
   const list = (query = "") =>
     Effect.map(
       get(`${server.url}/api/admin/requests${query}`, session),
@@ -178,12 +177,10 @@ describe("traced requests", () => {
   it.live("are not what was refused for its key as if it had been asked for, nor for the holders of other keys", () =>
     Effect.gen(function* () {
       const { ask, list, session, trace, url } = yield* stage({ sample: 0 })
-      const csrf = (yield* get(`${url}/api/admin/session`, session)).json.csrf
       const make = (name: string) =>
-        Effect.map(
-          post(`${url}/api/admin/keys`, { name, role: "inference" }, { ...session, "x-csrf-token": csrf }),
-          ({ json }) => ({ authorization: `Bearer ${json.key}` })
-        )
+        Effect.map(post(`${url}/api/admin/keys`, { name, role: "inference" }, session), ({ json }) => ({
+          authorization: `Bearer ${json.key}`
+        }))
       const [ada, ben] = [yield* make("ada"), yield* make("ben")]
       const explained = { "x-weirgate-explain": "1" }
       assert.strictEqual((yield* ask({}, { ...explained, authorization: "Bearer synthetic-key" })).status, 401)

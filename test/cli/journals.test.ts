@@ -1,12 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Audit } from "../../src/access/Audit.ts"
 import { type Decision } from "../../src/acquisition/decision.ts"
 import { journal } from "../../src/acquisition/decisions.ts"
-import { chosen } from "../../src/cli/chosenToken.ts"
 import * as kept from "../../src/cli/journals.ts"
-import { json } from "../../src/cli/json.ts"
 import { alertJournal, alertRecords } from "../../src/monitoring/alertState.ts"
 import { Store } from "../../src/store/Store.ts"
 
@@ -71,34 +69,4 @@ describe("what is kept, shown", () => {
       assert.match(text, /^1970-01-01 00:01:01 +recovered +provider_down +warp is down$/m)
     }).pipe(Effect.provide(stored))
   )
-})
-
-describe("JSON for programs", () => {
-  it("is read back as it was, whatever is in it, and has nothing in it that is not shown", () => {
-    const odd = { text: '\u0000\u001b\u007f\u009b\u200b\u202e\u2028\ud800 \u{e0001}账号 "\\\n\t' }
-    assert.notMatch(json(odd), /[^\P{C}\n]|[\u2028\u2029]/u)
-    assert.include(json(odd), "账号")
-    assert.deepStrictEqual(JSON.parse(json(odd)), odd)
-  })
-})
-
-describe("naming a token", () => {
-  const tokens = [
-    { id: "warp-1", name: "main", provider: "warp" },
-    { id: "wopan-1", name: "main", provider: "wopan" },
-    { id: "wopan-2", name: "warp-1", provider: "wopan" }
-  ]
-  it("means the one of that id, else the only one of that name, of all or of a provider", () => {
-    const idOf = (name: string, provider?: string) => Result.getOrThrow(chosen(tokens, name, provider)).id
-    assert.strictEqual(idOf("warp-1"), "warp-1")
-    assert.strictEqual(idOf("warp-1", "wopan"), "wopan-2")
-    assert.strictEqual(idOf("main", "wopan"), "wopan-1")
-    const messageOf = (name: string, provider?: string) =>
-      Result.match(chosen(tokens, name, provider), { onSuccess: () => "", onFailure: ({ message }) => message })
-    assert.match(messageOf("main"), /several tokens are named main: .*\(warp-1, wopan-1\) or with --provider$/)
-    assert.strictEqual(messageOf("wopan-1", "warp"), "there is no token wopan-1; there are main")
-    const many = Array.from({ length: 30 }, (_, i) => ({ id: `i${i}`, name: `n${i}`, provider: "warp" }))
-    const told = Result.match(chosen(many, "x"), { onSuccess: () => "", onFailure: ({ message }) => message })
-    assert.match(told, /n19 and 10 more$/)
-  })
 })

@@ -14,7 +14,8 @@ import {
   opened,
   overflowOf,
   passwordOf,
-  pointer
+  pointer,
+  titles
 } from "../support/browser.ts"
 import { post, running, temporaryFolder } from "../support/running.ts"
 
@@ -39,7 +40,6 @@ const config = {
   ]
 }
 const secret = "sandbox-nvidia1-b"
-const titles = ["Overview", "Tokens", "Providers", "Decisions", "Requests", "Alerts", "Checks", "Keys", "Audit"]
 
 /** Kept beside the tests when they are asked to: `npm run screenshots`. */
 const pictures = process.env["WEIRGATE_SCREENSHOTS"] === undefined ? undefined : "test/console/screenshots"

@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import type { Browser, Page } from "playwright-core"
-import { browser, hasNone, logIn, need, opened } from "../support/browser.ts"
+import { browser, hasNone, logIn, need, opened, titles } from "../support/browser.ts"
 import { running, temporaryFolder } from "../support/running.ts"
 import { counts, explained, seeded, storeOf, storm, tokenName } from "../support/volume.ts"
 
@@ -15,17 +15,6 @@ const mostBytes = 64 * 1_024
 const mostAtOnce = 8
 const mostPerSecond = 3
 
-const titles = [
-  "Overview",
-  "Tokens",
-  "Providers",
-  "Decisions",
-  "Requests",
-  "Alerts",
-  "Checks",
-  "Keys",
-  "Audit"
-] as const
 type Title = (typeof titles)[number]
 
 /** The list that is longest, and how many pages it has when they are few enough to be walked through. */

@@ -69,6 +69,19 @@ export const faultsOf = async (page: Page): Promise<ReadonlyArray<string>> => {
 /** No page is wider than the window. */
 export const overflowOf = (page: Page) => page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
+/** The console's pages, in the order of its navigation. */
+export const titles = [
+  "Overview",
+  "Tokens",
+  "Providers",
+  "Decisions",
+  "Requests",
+  "Alerts",
+  "Checks",
+  "Keys",
+  "Audit"
+] as const
+
 /** How a person does things. */
 export interface Hands {
   /** A button, a link, or what folds something out. */

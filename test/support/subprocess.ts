@@ -21,10 +21,15 @@ const inherited = Object.fromEntries(
 )
 
 /** Starts `weirgate …`; killed when the scope closes. It reads `input` from a pipe that stays open, or nothing. */
-export const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+export const started = (
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+  input?: string,
+  program = "src/main.ts"
+) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, ["src/main.ts", ...args], {
+      const child = spawn(process.execPath, [program, ...args], {
         env: { ...inherited, ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })

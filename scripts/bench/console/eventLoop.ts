@@ -10,7 +10,6 @@ process.on("message", () => {
   const { system, user } = process.cpuUsage(before)
   const cpu = (system + user) / 1_000
   process.send?.({
-    p50: delays.percentile(50) / 1e6,
     p99: delays.percentile(99) / 1e6,
     max: delays.max / 1e6,
     cpu,

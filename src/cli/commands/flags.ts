@@ -1,5 +1,5 @@
 /** Flags that several commands have. */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { Server } from "../Server.ts"
 
@@ -35,4 +35,4 @@ export const ofProvider = Flag.String("provider").pipe(
   Flag.optional
 )
 
-export const through = (url: string | undefined) => Effect.provide(Server.layerAt(url))
+export const through = (url: Option.Option<string>) => Effect.provide(Server.layerAt(Option.getOrUndefined(url)))

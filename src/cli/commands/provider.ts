@@ -16,7 +16,7 @@ export const provider = Command.make("provider").pipe(
     Command.make("list", { server: flags.fromServer, json: flags.json }, ({ json, server }) =>
       Effect.gen(function* () {
         if (Option.isSome(server)) {
-          return yield* Effect.flatMap(running.providers(json), Console.log).pipe(flags.through(server.value))
+          return yield* Effect.flatMap(running.providers(json), Console.log).pipe(flags.through(server))
         }
         yield* Effect.flatMap(providers.list(json), Console.log).pipe(Effect.provide(providers.stored))
       }).pipe(quiet)
@@ -30,7 +30,7 @@ export const provider = Command.make("provider").pipe(
       providers.resume(name).pipe(Effect.provide(providers.stored), quiet)
     ).pipe(Command.withDescription("Let its line go on")),
     Command.make("reset", { name, server: flags.server }, ({ name, server }) =>
-      running.resetProvider(name).pipe(flags.through(Option.getOrUndefined(server)), quiet)
+      running.resetProvider(name).pipe(flags.through(server), quiet)
     ).pipe(Command.withDescription("Have a running server take all its targets for in order again"))
   ])
 )

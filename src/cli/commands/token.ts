@@ -89,7 +89,7 @@ export const token = Command.make("token").pipe(
       const wanted = { provider: Option.getOrUndefined(provider), state: Option.getOrUndefined(state), json }
       return Effect.gen(function* () {
         if (Option.isSome(server)) {
-          return yield* Effect.flatMap(tokenList.ofServer(wanted), Console.log).pipe(flags.through(server.value))
+          return yield* Effect.flatMap(tokenList.ofServer(wanted), Console.log).pipe(flags.through(server))
         }
         yield* Effect.flatMap(tokenList.ofStore(wanted), Console.log).pipe(Effect.provide(tokenList.stored))
       }).pipe(quiet)
@@ -106,9 +106,7 @@ export const token = Command.make("token").pipe(
         .pipe(Effect.provide(tokensFile.manager), quiet)
     ).pipe(Command.withDescription("Add one, asked for here or read from a pipe, a line for each secret")),
     Command.make("check", { ...which, server: flags.server, json: flags.json }, ({ json, name, provider, server }) =>
-      tokens
-        .check(name, Option.getOrUndefined(provider), json)
-        .pipe(flags.through(Option.getOrUndefined(server)), quiet)
+      tokens.check(name, Option.getOrUndefined(provider), json).pipe(flags.through(server), quiet)
     ).pipe(
       Command.withDescription("Have a running server ask its upstream now whether it is good; ends with 2 if not")
     ),

@@ -1,12 +1,13 @@
 /** Takes a token into the pool. What is typed goes to the server and stays nowhere here. */
 import { Redacted } from "effect"
+import { TokenKind } from "../../domain/Token.ts"
 import { say } from "../Said.tsx"
 import { Refusal } from "../Refusal.tsx"
 import { ask } from "../server.ts"
 import { useProviders } from "../useProviders.ts"
 import { useSending } from "../useSending.ts"
 
-const kinds = ["personal", "shared", "anonymous"] as const
+const kinds = TokenKind.literals.toReversed()
 
 export const AddToken = ({ onDone }: { readonly onDone: () => void }) => {
   const { isBusy, send, trouble } = useSending()

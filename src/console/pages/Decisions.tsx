@@ -1,6 +1,6 @@
 /** How requests for a token were decided: by which step, why, and on what. */
 import { useState } from "preact/hooks"
-import type { Decision } from "../../acquisition/decision.ts"
+import { Decision, Step } from "../../acquisition/decision.ts"
 import { Choice } from "../Choice.tsx"
 import { Pager } from "../Pager.tsx"
 import { ask } from "../server.ts"
@@ -9,12 +9,12 @@ import { span } from "../time.ts"
 import { usePages } from "../usePages.ts"
 import { When } from "../When.tsx"
 
-const steps = ["dedup", "cache", "in_flight", "policy", "rate_limiter", "predictor", "upstream"] as const
-const answers = ["token", "denied", "failed"] as const
+const steps = Step.literals
+const answers = Decision.fields.answer.literals
 
 export const Decisions = () => {
-  const [answer, setAnswer] = useState<(typeof answers)[number]>()
-  const [step, setStep] = useState<(typeof steps)[number]>()
+  const [answer, setAnswer] = useState<Decision["answer"]>()
+  const [step, setStep] = useState<Step>()
   const paged = usePages(
     (before) =>
       ask(({ console }) =>

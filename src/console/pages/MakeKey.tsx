@@ -1,12 +1,13 @@
 /** Makes a key, which is shown once: until whoever made it has it, or leaves the page. */
 import { Redacted } from "effect"
 import { useEffect, useRef, useState } from "preact/hooks"
+import { Role } from "../../access/Client.ts"
 import { say } from "../Said.tsx"
 import { Refusal } from "../Refusal.tsx"
 import { ask } from "../server.ts"
 import { useSending } from "../useSending.ts"
 
-const roles = ["inference", "token", "admin"] as const
+const roles = Role.literals
 
 /** As the server takes it: what is left empty is not said. */
 const payloadOf = (form: HTMLFormElement) => {

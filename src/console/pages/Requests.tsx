@@ -1,8 +1,8 @@
-/** The requests that were explained, and one of them step by step. */
+/** The requests that are kept, and one of them step by step. */
 import { useState } from "preact/hooks"
 import { Choice } from "../Choice.tsx"
 import type { TraceSummary } from "../../contract/console.ts"
-import type { Trace } from "../../traffic/trace.ts"
+import { Outcome, type Trace } from "../../traffic/trace.ts"
 import { Pager } from "../Pager.tsx"
 import { ask } from "../server.ts"
 import { Table } from "../Table.tsx"
@@ -12,9 +12,6 @@ import { usePages } from "../usePages.ts"
 import { When } from "../When.tsx"
 
 export const Requests = ({ what }: { readonly what: string }) => (what === "" ? <List /> : <One key={what} id={what} />)
-
-const outcomes = ["served", "limited", "refused", "failed", "left"] as const
-type Outcome = (typeof outcomes)[number]
 
 const List = () => {
   const [outcome, setOutcome] = useState<Outcome>()
@@ -40,7 +37,7 @@ const List = () => {
         since the start.
       </p>
       <form class="row" role="search" onSubmit={(event) => event.preventDefault()}>
-        <Choice label="Ended" options={outcomes} chosen={outcome} onChoose={chosen} />
+        <Choice label="Ended" options={Outcome.literals} chosen={outcome} onChoose={chosen} />
         <label class="check">
           <input
             type="checkbox"

@@ -4,6 +4,7 @@ import { Act } from "../Act.tsx"
 import { Choice } from "../Choice.tsx"
 import type { CheckResult } from "../../contract/admin.ts"
 import type { ConsoleToken } from "../../contract/console.ts"
+import { TokenState } from "../../contract/tokens.ts"
 import { useLive } from "../live.ts"
 import { Meter } from "../Meter.tsx"
 import { Pager } from "../Pager.tsx"
@@ -15,12 +16,9 @@ import { Until, When } from "../When.tsx"
 import { AddToken } from "./AddToken.tsx"
 import { ImportTokens } from "./ImportTokens.tsx"
 
-const states = ["active", "cooling", "exhausted", "disabled", "dead"] as const
-type State = (typeof states)[number]
-
 interface Wanted {
   readonly provider: string | undefined
-  readonly state: State | undefined
+  readonly state: TokenState | undefined
   readonly find: string
 }
 
@@ -57,7 +55,12 @@ export const Tokens = () => {
           chosen={provider}
           onChoose={(provider) => setWanted({ ...wanted, provider })}
         />
-        <Choice label="State" options={states} chosen={state} onChoose={(state) => setWanted({ ...wanted, state })} />
+        <Choice
+          label="State"
+          options={TokenState.literals}
+          chosen={state}
+          onChoose={(state) => setWanted({ ...wanted, state })}
+        />
         <label>
           Find
           <input

@@ -1,5 +1,4 @@
-/** Lists in pages: pure rules of where a page begins and ends, while others come and go. */
-import type { Behind } from "../store/Store.ts"
+/** The tokens in pages: pure rules of where a page begins and ends, while others come and go. */
 
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
@@ -14,7 +13,7 @@ export interface Named {
 }
 
 /** Whether a token is in that state and has that in its name or id; all are, when neither is given. */
-export const meant = (state: string | undefined, find: string | undefined) => {
+export const matching = (state: string | undefined, find: string | undefined) => {
   const part = find?.toLowerCase()
   return (view: Named & { readonly state: { readonly _tag: string } }): boolean =>
     (state === undefined || view.state._tag === state) &&
@@ -25,17 +24,17 @@ type Place = readonly [provider: string, name: string, id: string]
 
 const placeOf = ({ id, name, provider }: Named): Place => [provider, name, id]
 
-/** Thousands are put in order for each page: nothing is made on the way. */
-const compare = (a: Named, b: Named): number => {
+/** By provider, name and id: an order in which nobody moves. Thousands are put in it for each page, so it makes nothing on the way. */
+export const compare = (a: Named, b: Named): number => {
   if (a.provider !== b.provider) return a.provider < b.provider ? -1 : 1
   if (a.name !== b.name) return a.name < b.name ? -1 : 1
   if (a.id !== b.id) return a.id < b.id ? -1 : 1
   return 0
 }
 
-/** By provider, name and id: an order in which nobody moves. A page begins behind the last one of the page before, though it be gone. */
-export const named = <A extends Named>(all: ReadonlyArray<A>, after: Place | undefined, limit: number): Page<A> => {
-  const place = after && { provider: after[0], name: after[1], id: after[2] }
+/** A page begins behind the last one of the page before, though it be gone. */
+export const after = <A extends Named>(all: ReadonlyArray<A>, end: Place | undefined, limit: number): Page<A> => {
+  const place = end && { provider: end[0], name: end[1], id: end[2] }
   const rest = all.filter((one) => place === undefined || compare(one, place) > 0).toSorted(compare)
   const items = rest.slice(0, limit)
   const last = items.at(-1)
@@ -57,14 +56,4 @@ export const placeAt = (cursor: string): Place | undefined => {
   return typeof provider === "string" && typeof name === "string" && typeof id === "string"
     ? [provider, name, id]
     : undefined
-}
-
-/** A place in a journal, as it is told; an instant is digits alone. */
-export const cursorOf = (place: number): string => `p${place}`
-
-/** What a page of a journal begins behind: a place that was told, or an instant in epoch milliseconds. Undefined when it is none. */
-export const behindOf = (text: string): Behind | undefined => {
-  const [, isPlace, number] = /^(p?)(\d{1,15})$/.exec(text) ?? []
-  if (number === undefined) return undefined
-  return isPlace === "p" ? { place: Number(number) } : { at: Number(number) }
 }
