@@ -7,6 +7,7 @@ import { onceWith } from "../client/exchange.ts"
 import { checked } from "../client/options.ts"
 import { withRetries } from "../client/retrying.ts"
 import { type Reason, WeirgateError } from "../client/WeirgateError.ts"
+import { reachOf } from "../config/baseUrl.ts"
 import { variable } from "../config/environment.ts"
 import { type SettingInvalid, Settings } from "../config/Settings.ts"
 import type { CheckResult } from "../contract/admin.ts"
@@ -57,7 +58,10 @@ export class Server extends Context.Service<
     check(id: string): Asked<typeof CheckResult.Type | null>
   }
 >()("weirgate/cli/Server") {
-  /** At that address; without one, where these settings have it listen on this machine. Its key is in `WEIRGATE_API_KEY`. */
+  /**
+   * At that address; without one, where these settings have it listen on this machine. Its key is in `WEIRGATE_API_KEY`, and crosses
+   * the internet over https alone.
+   */
   static readonly layerAt = (url: string | undefined): Layer.Layer<Server, ServerFailed | SettingInvalid> =>
     Layer.effect(
       Server,
@@ -107,6 +111,14 @@ const make = Effect.fnUntraced(function* (given: string | undefined) {
       })
     }
   )
+  // Where these settings have it listen is this machine, whatever the address.
+  if (given !== undefined && key !== undefined && baseUrl.startsWith("http:") && reachOf(baseUrl) === "far") {
+    return yield* new ServerFailed({
+      where: "--server",
+      reason: "the key would cross the internet in clear text: give an https URL, or a tunnel to it on this machine",
+      code: "insecure_url"
+    })
+  }
   const once = onceWith(key)
   const client = yield* HttpClient.HttpClient
   const { admin, console, providers, traces } = yield* HttpApiClient.makeWith(Routed, {
@@ -150,7 +162,9 @@ const make = Effect.fnUntraced(function* (given: string | undefined) {
           ...(cursor !== undefined && { cursor })
         }
         const { next, tokens } = yield* asking(once(console.tokens({ query, responseMode }), decoders.tokens))
-        found.push(...tokens)
+        for (const token of tokens) found.push(token)
+        // Each page has more of them: one that does not would lead on for ever.
+        if (next !== null && tokens.length === 0) return yield* endless(baseUrl)
         cursor = next ?? undefined
       } while (cursor !== undefined)
       return found
@@ -162,6 +176,9 @@ const make = Effect.fnUntraced(function* (given: string | undefined) {
       )
   })
 })
+
+const endless = (where: string) =>
+  new ServerFailed({ where, reason: "its pages of tokens have no end", code: "not_the_contract" })
 
 const broken = (where: string) =>
   new ServerFailed({

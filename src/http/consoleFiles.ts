@@ -2,6 +2,7 @@
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { gzipSync } from "node:zlib"
+import { takesGzip } from "./takesGzip.ts"
 
 /** Beside the built program, or below the sources that are run as they are. */
 const folders = ["../page", "../../dist/page"]
@@ -49,7 +50,7 @@ const answered = (file: File, cacheControl: string) => {
     headers: { ...headers, "content-encoding": "gzip" }
   })
   return Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
-    /\bgzip\b/.test(request.headers["accept-encoding"] ?? "") ? zipped : plain
+    takesGzip(request.headers["accept-encoding"] ?? "") ? zipped : plain
   )
 }
 

@@ -48,10 +48,16 @@ const byteOrderMark = 0xfeff
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Names of models are far shorter. They are kept per target, and told in a header, of which clients take some 16 KB. */
+const longestModel = 500
+
 /** Only what steers us; the rest is the upstream's to judge. */
 const wrongIn = (json: Readonly<Record<string, unknown>>, endpoint: Endpoint): BadRequest | undefined => {
   const { messages, model, stream } = json
   if (typeof model !== "string" || model === "") return expected("model", "a non-empty string", model)
+  if (model.length > longestModel) {
+    return new BadRequest({ status: 400, param: "model", reason: `expected at most ${longestModel} characters` })
+  }
   if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
     return expected("stream", "a boolean", stream)
   }

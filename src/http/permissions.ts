@@ -15,7 +15,7 @@ const rules: Readonly<Record<string, Rule>> = {
   drive: { roles: ["inference", "token", "admin"], always: true },
   admin: { roles: ["admin"], always: true },
   console: { roles: ["admin"], always: true },
-  /** Off the loopback; on it everyone may. */
+  /** Off the loopback, and through a proxy; on this machine itself everyone may. */
   metrics: { roles: ["admin"], always: true }
 }
 

@@ -77,6 +77,9 @@ export const parse = (text: string, provider: string): TokensFile => {
     return { rows: [], problems: [{ ...place, reason: `${whole.reason}, at column ${place.column}` }] }
   }
   const list = listOf(whole)
+  if (list === "twice") {
+    return { rows: [], problems: [{ ...placeOf(whole.at), field: "tokens", reason: "given twice" }] }
+  }
   if (list === undefined) {
     return {
       rows: [],
@@ -105,8 +108,12 @@ export const parse = (text: string, provider: string): TokensFile => {
   return { rows, problems }
 }
 
-const listOf = (whole: Placed): ReadonlyArray<Placed> | undefined => {
-  const list = whole._tag === "object" ? whole.fields.findLast(([key]) => key === "tokens")?.[1] : whole
+const listOf = (whole: Placed): ReadonlyArray<Placed> | "twice" | undefined => {
+  const lists =
+    whole._tag === "object" ? whole.fields.flatMap(([key, value]) => (key === "tokens" ? [value] : [])) : [whole]
+  // One of them would be left out, unseen.
+  if (lists.length > 1) return "twice"
+  const [list] = lists
   return list?._tag === "array" ? list.items : undefined
 }
 

@@ -1,5 +1,5 @@
 /** What `/metrics` tells of the present, read when it is asked for: in between nobody keeps count. */
-import { Clock, Context, Effect, Layer, Metric } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Semaphore } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import { RateLimiter } from "../acquisition/RateLimiter.ts"
 import { warpProvider } from "../domain/Provider.ts"
@@ -45,6 +45,7 @@ const make = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
   yield* OfProcess.registered
 
+  const reading = yield* Semaphore.make(1)
   // By gauge and labels: those of the last reading.
   let series = new Map<string, Metric.Gauge<number>>()
 
@@ -74,8 +75,7 @@ const make = Effect.gen(function* () {
     return [...counts, ...Gauged.ofPredictions(warpProvider, predicted)]
   })
 
-  const refresh = Effect.gen(function* () {
-    const stored = yield* budget
+  const refreshWith = Effect.fnUntraced(function* (stored: ReadonlyArray<Gauged.Value>) {
     const held = yield* tokens
     const standings = yield* governor.providers
     const statistics = yield* governor.statistics
@@ -93,7 +93,6 @@ const make = Effect.gen(function* () {
       { gauge: "underWay", labels: {}, value: counted.underWay },
       { gauge: "streaming", labels: {}, value: counted.streaming }
     ]
-    // From here on at one go, also when two ask at once.
     const before = series
     series = new Map()
     for (const { gauge, labels, value } of values) {
@@ -104,5 +103,10 @@ const make = Effect.gen(function* () {
     }
     for (const [key, one] of before) if (!series.has(key)) Metric.removeUnsafe(one, context)
   })
-  return Scrape.of({ refresh })
+  return Scrape.of({
+    // To look at thousands of tokens takes milliseconds: of many who ask at once, one in each turn of the loop.
+    refresh: Effect.flatMap(budget, (stored) =>
+      reading.withPermit(Effect.tap(refreshWith(stored), () => Effect.yieldNow))
+    )
+  })
 })

@@ -3,7 +3,7 @@
  * in one atomic step, and bounded journals. Several processes may share one store, so nothing above it may assume that
  * a value it read is still current: decide inside `modify`.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { MemoryJournal } from "./memoryJournal.ts"
 import { front, pageOf, type Placed } from "./paging.ts"
 
@@ -122,8 +122,9 @@ export interface Backend {
 }
 
 /** Makes a store of a backend: records are JSON, checked by their schema on the way in and out. */
-export const fromBackend = (backend: Backend): Store["Service"] =>
-  Store.of({
+export const fromBackend = (backend: Backend): Store["Service"] => {
+  const scanning = Semaphore.makeUnsafe(1)
+  return Store.of({
     get: (collection, key) =>
       Effect.flatMap(backend.get(collection.name, key), (text) =>
         attempt(`read ${collection.name}`, () =>
@@ -188,11 +189,12 @@ export const fromBackend = (backend: Backend): Store["Service"] =>
         typeof value === "string" ? [[name, value] as const] : []
       )
       const read = (before: number, most: number) => backend.read(journal.name, before, most)
-      return Effect.flatMap(pageOf(read, { behind, limit, fields }), ({ next, texts }) =>
+      return Effect.flatMap(pageOf(read, { behind, limit, fields }, scanning), ({ next, texts }) =>
         attempt(`read ${journal.name}`, () => ({ items: texts.map(codec(journal.schema).decode), next }))
       )
     }
   })
+}
 
 /** Runs what may throw as an operation of the store. */
 export const attempt = <A>(operation: string, f: () => A): Effect.Effect<A, StoreUnavailable> =>

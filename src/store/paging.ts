@@ -1,5 +1,5 @@
 /** Reads a journal in pages: what a page costs depends on what is on it, not on how much the journal keeps. */
-import { Effect } from "effect"
+import { Effect, type Semaphore } from "effect"
 import type { Behind, StoreUnavailable } from "./Store.ts"
 
 /** Entries of a journal from behind a place, newest first: the texts, and where each stands. */
@@ -23,22 +23,32 @@ export interface Wanted {
 }
 
 /** The entries of a page, and the place of the last when there are more of them. */
-export const pageOf = Effect.fnUntraced(function* (read: Read, { behind, fields, limit }: Wanted) {
+export const pageOf = Effect.fnUntraced(function* (
+  read: Read,
+  { behind, fields, limit }: Wanted,
+  scanning: Semaphore.Semaphore
+) {
   let before = behind === undefined ? front : "place" in behind ? behind.place : yield* seek(read, behind.at)
   const found: Array<readonly [place: number, text: string]> = []
   // One more than the page has tells that there is a next one.
   const most = limit + 1
   const size = fields.length === 0 ? most : Math.max(most, scannedAtOnce)
-  while (true) {
-    const rows = yield* read(before, size)
-    for (const row of rows) {
-      if (found.length < most && fits(row[1], fields)) found.push(row)
+  /** Answers whether there is more to look at. */
+  const look = Effect.map(
+    Effect.suspend(() => read(before, size)),
+    (rows) => {
+      for (const row of rows) {
+        if (found.length < most && fits(row[1], fields)) found.push(row)
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < size || found.length === most) return false
+      before = last[0]
+      return true
     }
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < size || found.length === most) break
-    before = last[0]
-    yield* Effect.yieldNow
-  }
+  )
+  // With the turn goes the right to hold up everybody else, until they have gone on: of many who look, one in each turn of the loop.
+  const step = fields.length === 0 ? look : scanning.withPermit(Effect.tap(look, () => Effect.yieldNow))
+  while (yield* step);
   const items = found.slice(0, limit)
   return { texts: items.map(([, text]) => text), next: found.length === most ? items.at(-1)?.[0] : undefined }
 })

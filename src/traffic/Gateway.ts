@@ -289,7 +289,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         yield* pause(job)
       }
       plan = next.plan
-      yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${failure.message}`), {
+      yield* Effect.annotateLogs(Effect.logInfo(`moving on: ${tracedText(failure)}`), {
         service: "Gateway",
         request: job.request.id
       })

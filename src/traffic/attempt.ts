@@ -4,6 +4,7 @@ import type { Redacted } from "effect"
 import { Predictor } from "../acquisition/Predictor.ts"
 import { type CallFailure, UpstreamUnavailable } from "../domain/Failure.ts"
 import type { Provider } from "../domain/Provider.ts"
+import { withoutWords } from "../domain/ownWords.ts"
 import { outcomeOf } from "../pool/outcomeOf.ts"
 import type { HeldLease, Restore } from "../pool/TokenPool.ts"
 import type {
@@ -99,7 +100,7 @@ export const make = Effect.gen(function* () {
     })
     const took = at - job.calledAt
     slot.settle(slotOutcomeOf(failure, took < telling && took >= shareOf(job)))
-    const outcome = outcomeOf(failure)
+    const outcome = outcomeOf(withoutWords(failure))
     yield* lease.report(outcome)
     metrics.ended(provider.name, failure._tag)
     if (!isPredicted(provider)) return

@@ -64,7 +64,10 @@ export interface SitesOptions {
   readonly isPaused: (provider: string) => boolean
 }
 
-/** Models of one provider that are told apart; beyond them, one that is in order and that nobody waits for is forgotten. */
+/**
+ * Models of one provider that are told apart. Beyond them one that nobody waits for is forgotten: one that is in order, or else the one
+ * known longest.
+ */
 const mostSites = 1_000
 
 const unlimited: Limits = { concurrency: "unlimited", rpm: "unlimited", tpm: "unlimited" }
@@ -95,11 +98,8 @@ export const make = ({ ageing, isPaused, lessonsOf, margin, pastOf }: SitesOptio
     const known = provider.sites.get(target.model)
     if (known !== undefined) return known
     if (provider.sites.size >= mostSites) {
-      for (const [model, { circuit, line }] of provider.sites) {
-        if (line.size > 0 || circuit.view(0).state !== "closed") continue
-        provider.sites.delete(model)
-        break
-      }
+      const gone = dispensable(provider.sites)
+      if (gone !== undefined) provider.sites.delete(gone)
     }
     const made: Site = { target, circuit: Circuit.make(), line: Line.make<Waiter>(ageing, provider.turns), provider }
     provider.sites.set(target.model, made)
@@ -107,6 +107,17 @@ export const make = ({ ageing, isPaused, lessonsOf, margin, pastOf }: SitesOptio
   }
 
   return { providers, deskOf, siteOf }
+}
+
+/** Whoever has a slot there has the site too, and settles with it. */
+const dispensable = (sites: ReadonlyMap<string, Site>): string | undefined => {
+  let first: string | undefined
+  for (const [model, { circuit, line }] of sites) {
+    if (line.size > 0) continue
+    if (circuit.view(0).state === "closed") return model
+    first ??= model
+  }
+  return first
 }
 
 /** Why it cannot start there now; undefined when it can. */

@@ -4,6 +4,7 @@
  */
 import { Duration } from "effect"
 import type { CallFailure } from "../domain/Failure.ts"
+import { ownWords } from "../domain/ownWords.ts"
 import type { SlotRefused } from "./Governor.ts"
 import type { Shortage } from "./lend.ts"
 
@@ -18,18 +19,6 @@ export const tracedText = (failure: Traced): string => short(textOf(failure))
 
 const textOf = (failure: Traced): string => {
   switch (failure._tag) {
-    case "RequestRejected": {
-      const { code, param, provider, status } = failure
-      const known = [code, param].filter((word) => word !== null && word !== undefined && isWord.test(word))
-      return `${provider} rejected the request (${[status, ...known].join(", ")})`
-    }
-    case "UpstreamUnavailable": {
-      const { detail, provider, reason, status } = failure
-      const told = ours.has(reason) ? `: ${detail}` : status === undefined ? "" : `: it answered with status ${status}`
-      return `${provider} is unavailable (${reason})${told}`
-    }
-    case "AccountBlocked":
-      return `${failure.provider} has blocked the account`
     case "StoreUnavailable":
       return "the store is unavailable"
     case "ModelNotServed":
@@ -39,15 +28,9 @@ const textOf = (failure: Traced): string => {
     case "DeadlineExceeded":
       return `no answer within ${Duration.format(failure.timeout)}`
     default:
-      return failure.message
+      return ownWords(failure)
   }
 }
-
-/** What a failure of these is told in comes from us. */
-const ours: ReadonlySet<string> = new Set(["connection", "timeout", "cut"])
-
-/** A code, or the path of a field; a sentence is neither. */
-const isWord = /^[\w.[\]-]{1,64}$/
 
 /** As much of a text of unknown length as a trace keeps: a copy, since a slice would keep the whole. */
 export const short = (text: string, longest = 300): string =>

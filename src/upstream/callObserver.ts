@@ -1,5 +1,6 @@
-/** Counts and logs how calls to an upstream end. What is logged of a failure is its own text, which holds no secret. */
+/** Counts and logs how calls to an upstream end. What is logged of a failure is told in our words, which hold neither a secret nor what was asked. */
 import { Cause, Effect, Exit, Metric, Option } from "effect"
+import { ownWords } from "../domain/ownWords.ts"
 
 const calls = Metric.counter("weirgate_upstream_calls_total", {
   description: "Calls to an upstream, by kind and by how they ended.",
@@ -40,7 +41,7 @@ export const callObserver = <Call extends string>(service: string, provider: str
       const logged =
         failure === undefined
           ? Effect.logDebug(`${call}: ${result}`)
-          : Effect.logInfo(`${call} failed: ${failure.message}`).pipe(Effect.annotateLogs({ failure: failure._tag }))
+          : Effect.logInfo(`${call} failed: ${ownWords(failure)}`).pipe(Effect.annotateLogs({ failure: failure._tag }))
       return Metric.update(counterOf(call, result), 1).pipe(
         Effect.andThen(logged),
         Effect.annotateLogs({ service, provider, call })

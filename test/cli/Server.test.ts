@@ -105,6 +105,28 @@ describe("asking a running server", () => {
     })
   )
 
+  it.live("shows no key in clear text beyond this machine and its own network", () =>
+    Effect.gen(function* () {
+      const ask = Server.use((server) => server.overview)
+      // No name of these can be resolved, and nobody is at these addresses.
+      for (const url of ["http://weirgate.invalid", "http://192.0.2.1:28889", "HTTP://weirgate.invalid/path"]) {
+        const refused = yield* refusing(url, "synthetic-key", ask)
+        assert.match(refused, /^--server: the key would cross the internet in clear text: /)
+        assert.notInclude(refused, "synthetic-key")
+      }
+      assert.notMatch(yield* refusing("https://weirgate.invalid", "synthetic-key", ask), /clear text/)
+      assert.notMatch(yield* refusing("http://weirgate.invalid", undefined, ask), /clear text/)
+    })
+  )
+
+  it.live("does not follow pages that have no end", () =>
+    Effect.gen(function* () {
+      const url = yield* answering(200, JSON.stringify({ tokens: [], total: 0, next: "again" }))
+      const ask = Server.use((server) => server.tokens({}))
+      assert.match(yield* refusing(url, "k", ask), /its pages of tokens have no end/)
+    })
+  )
+
   it("is done from this machine, wherever the server listens", () => {
     for (const [host, url] of [
       ["127.0.0.1", "http://127.0.0.1:1"],

@@ -85,6 +85,12 @@ describe("tokens.json", () => {
     assert.deepStrictEqual(problems(text), ["tokens.json:2: the same token as line 1"])
   })
 
+  it("has one list: of two it is open which is meant", () => {
+    const text = `{ "tokens": [{ "token": "synthetic-a" }],\n  "tokens": [{ "token": "synthetic-b" }] }`
+    assert.deepStrictEqual(problems(text), ["tokens.json:1: tokens: given twice"])
+    assert.deepStrictEqual(parse(text, "wopan").rows, [])
+  })
+
   it("is told where it is no JSON, or no list of tokens", () => {
     assert.deepStrictEqual(problems('{\n  "tokens": [\n    { "token": synthetic }'), [
       "tokens.json:3: it is not JSON, at column 16"

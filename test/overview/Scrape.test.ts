@@ -294,4 +294,26 @@ describe("a scrape", () => {
       })
     )
   )
+
+  it.effect("that many ask for at once is read by one at a time, and others go on in between", () =>
+    watched(
+      Effect.gen(function* () {
+        let turns = 0
+        yield* Effect.forkScoped(
+          Effect.forever(
+            Effect.andThen(
+              Effect.sync(() => void turns++),
+              Effect.yieldNow
+            )
+          )
+        )
+        const { refresh } = yield* Scrape
+        yield* Effect.all(
+          Array.from({ length: 40 }, () => refresh),
+          { concurrency: "unbounded", discard: true }
+        )
+        assert.isAtLeast(turns, 35)
+      })
+    )
+  )
 })

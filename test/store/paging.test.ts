@@ -136,6 +136,31 @@ describe.each(kinds)("pages of a journal in %s", (_, layer) => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.live("are looked for by one at a time, and others go on in between", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      const journal = freshJournal(2_000)
+      const { append } = yield* writerOf(journal)
+      yield* append(Array.from({ length: 1_500 }, (_, at) => ({ at, kind: "a", place: "here" })))
+      let turns = 0
+      const others = Effect.forever(
+        Effect.andThen(
+          Effect.sync(() => void turns++),
+          Effect.yieldNow
+        )
+      )
+      yield* Effect.forkScoped(others)
+      const nothing = store.page(journal, { limit: 10, where: { kind: "b" } })
+      const pages = yield* Effect.all(
+        Array.from({ length: 10 }, () => nothing),
+        { concurrency: "unbounded" }
+      )
+      for (const { items, next } of pages) assert.deepStrictEqual({ items, next }, { items: [], next: undefined })
+      // 1,500 entries are six looks for each of the ten.
+      assert.isAtLeast(turns, 50)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
   it.effect("of a large journal have all that it keeps, and at most a 64th more", () =>
     Effect.gen(function* () {
       const store = yield* Store

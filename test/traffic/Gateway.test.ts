@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Logger, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Broker from "../../src/Broker.ts"
 import {
   AccessRejected,
+  AccountBlocked,
   QuotaExhausted,
   RequestRejected,
   Throttled,
@@ -101,6 +102,42 @@ describe("Gateway", () => {
       assert.deepInclude(yield* ask({ stream: true }), { text: "ok", attempts: 2, target: "b/small" })
       yield* allBack
     }).pipe(Effect.provide(two))
+  )
+
+  it.effect("logs why it goes on without what an upstream repeats of the question", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const capture = Logger.layer([Logger.map(Logger.formatJson, (line) => void lines.push(line))])
+      const echo = {
+        provider: "a",
+        status: 500,
+        detail: "it answered with status 500: synthetic words of the question"
+      }
+      yield* fail(at("a"), new UpstreamUnavailable({ ...echo, reason: "status" }))
+      assert.deepInclude(yield* Effect.provide(ask(), capture), { target: "b/small" })
+      assert.include(lines.join("\n"), "moving on: a is unavailable (status): it answered with status 500")
+      assert.notInclude(lines.join("\n"), "words of the question")
+    }).pipe(Effect.provide(two))
+  )
+
+  it.effect("keeps with a blocked token the code of why, and no sentence, which may repeat the question", () =>
+    Effect.gen(function* () {
+      const whys = Effect.map(
+        TokenPool.use((pool) => pool.list("a")),
+        (tokens) => tokens.map(({ state }) => ("why" in state ? state.why : state._tag)).toSorted()
+      )
+      yield* fail(at("a"), new AccountBlocked({ provider: "a", reason: "it asked: synthetic words of the question" }))
+      yield* fail(at("a"), new AccountBlocked({ provider: "a", reason: "USER_DISABLED" }))
+      assert.deepInclude(yield* ask(), { target: "b/small" })
+      assert.deepStrictEqual(yield* whys, ["blocked: USER_DISABLED", "blocked: its answer to a call said so"])
+    }).pipe(
+      Effect.provide(
+        broker({
+          providers: [provider("a", { keys: [key("one"), key("two")] }), provider("b")],
+          routes: route(at("a"), at("b"))
+        })
+      )
+    )
   )
 
   it.effect("takes a question that is too long to another model, never to the same one elsewhere", () =>
