@@ -9,7 +9,7 @@ import * as ServerAnswerer from "../batch/serverAnswerer.ts"
 import { variable } from "../config/environment.ts"
 import { Settings } from "../config/Settings.ts"
 import { broker, settings } from "./layers.ts"
-import { localUrl } from "./Server.ts"
+import { localUrl } from "./RunningServer.ts"
 
 export interface BatchFlags extends BatchJob {
   /** Sends it through the server there, instead of calling upstreams from this process. */

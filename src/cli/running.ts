@@ -3,7 +3,7 @@ import { Clock, Console, Effect, Stream } from "effect"
 import type { Overview } from "../contract/overview.ts"
 import { Outcome, type Trace } from "../traffic/trace.ts"
 import { json } from "./json.ts"
-import { Server, ServerFailed } from "./Server.ts"
+import { RunningServer, ServerFailed } from "./RunningServer.ts"
 import { shown, table } from "./table.ts"
 import { ago, span } from "./time.ts"
 
@@ -12,7 +12,7 @@ const whatIsKept =
   "the newest are kept, until the server stops: those sent with x-weirgate-explain: 1, a sample of all others, and those that failed"
 
 export const overview = Effect.fnUntraced(function* (isJson: boolean) {
-  const overview = yield* Server.use((server) => server.overview)
+  const overview = yield* RunningServer.use((server) => server.overview)
   return isJson ? json(overview) : overviewText(overview)
 })
 
@@ -81,12 +81,12 @@ const budgetOf = (
     : `in ${span(next_allowed_at - now)}${limited_by === null ? "" : ` (${shown(limited_by)})`}`)
 
 /** A line of JSON for each, until it is told to stop. */
-export const events = Server.use((server) =>
+export const events = RunningServer.use((server) =>
   Stream.runForEach(server.events, ({ data, event }) => Console.log(json({ event, data }, { indent: 0 })))
 )
 
 export const routes = Effect.fnUntraced(function* (isJson: boolean) {
-  const routes = yield* Server.use((server) => server.routes)
+  const routes = yield* RunningServer.use((server) => server.routes)
   const now = yield* Clock.currentTimeMillis
   if (isJson) return json({ routes })
   if (routes.length === 0) return none
@@ -104,7 +104,7 @@ export const routes = Effect.fnUntraced(function* (isJson: boolean) {
 })
 
 export const requests = Effect.fnUntraced(function* (limit: number, isJson: boolean) {
-  const requests = yield* Server.use((server) => server.requests(limit))
+  const requests = yield* RunningServer.use((server) => server.requests(limit))
   if (isJson) return json({ requests })
   if (requests.length === 0) return `${none}: ${whatIsKept}`
   return table(
@@ -123,7 +123,7 @@ export const requests = Effect.fnUntraced(function* (limit: number, isJson: bool
 })
 
 export const explain = Effect.fnUntraced(function* (id: string, isJson: boolean) {
-  const trace = yield* Server.use((server) => server.request(id)).pipe(
+  const trace = yield* RunningServer.use((server) => server.request(id)).pipe(
     Effect.mapError((error) =>
       error.code === "not_found"
         ? new ServerFailed({ ...error, reason: `it keeps no trace of ${id}; ${whatIsKept}` })
@@ -178,13 +178,13 @@ const timeText = (at: string) => at.slice(0, 19).replace("T", " ")
 
 /** Audited by the server, as done by the holder of the key. */
 export const resetProvider = Effect.fnUntraced(function* (name: string) {
-  yield* Server.use((server) => server.resetProvider(name))
+  yield* RunningServer.use((server) => server.resetProvider(name))
   yield* Console.log(`${shown(name)}: all its targets are taken for in order again`)
 })
 
 /** As the server has it, with what is at work and in line there. */
 export const providers = Effect.fnUntraced(function* (isJson: boolean) {
-  const providers = yield* Server.use((server) => server.providers)
+  const providers = yield* RunningServer.use((server) => server.providers)
   const now = yield* Clock.currentTimeMillis
   if (isJson) return json({ providers })
   return table(

@@ -8,7 +8,7 @@ import { compare } from "../overview/tokenPages.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { json } from "./json.ts"
 import { records } from "./layers.ts"
-import { Server } from "./Server.ts"
+import { RunningServer } from "./RunningServer.ts"
 import { table } from "./table.ts"
 import { ago, until } from "./time.ts"
 
@@ -42,7 +42,7 @@ export const ofStore = Effect.fnUntraced(function* (wanted: Wanted) {
 
 export const ofServer = (wanted: Wanted) =>
   Effect.flatMap(
-    Server.use((server) => server.tokens(wanted)),
+    RunningServer.use((server) => server.tokens(wanted)),
     (tokens) => told(tokens, wanted)
   )
 

@@ -5,7 +5,7 @@ import type { TokenId } from "../domain/Token.ts"
 import { TokenPool } from "../pool/TokenPool.ts"
 import { chosen } from "./chosenToken.ts"
 import { json } from "./json.ts"
-import { Server } from "./Server.ts"
+import { RunningServer } from "./RunningServer.ts"
 import { shown } from "./table.ts"
 
 /** Kept in the audit log, also when there is no such token or the store fails. */
@@ -48,7 +48,7 @@ export class CheckNotPassed extends Schema.TaggedError<CheckNotPassed>()("CheckN
 
 /** Has a server ask the token's upstream, which only it can tell apart from what it is doing with the token. */
 export const check = Effect.fnUntraced(function* (name: string, provider: string | undefined, isJson: boolean) {
-  const server = yield* Server
+  const server = yield* RunningServer
   const found = chosen(yield* server.tokens({ provider }), name)
   // One that was added a moment ago is in no list of the server's yet, but it finds it by its id.
   const check = yield* Result.match(found, {

@@ -1,7 +1,7 @@
 /** Flags that several commands have. */
 import { Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { Server } from "../Server.ts"
+import { RunningServer } from "../RunningServer.ts"
 
 export const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print JSON, with the names of the HTTP contract"),
@@ -35,4 +35,4 @@ export const ofProvider = Flag.String("provider").pipe(
   Flag.optional
 )
 
-export const through = (url: Option.Option<string>) => Effect.provide(Server.layerAt(Option.getOrUndefined(url)))
+export const through = (url: Option.Option<string>) => Effect.provide(RunningServer.layerAt(Option.getOrUndefined(url)))

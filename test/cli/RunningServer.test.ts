@@ -2,16 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { localUrl, Server } from "../../src/cli/Server.ts"
+import { localUrl, RunningServer } from "../../src/cli/RunningServer.ts"
 import { explain, requests } from "../../src/cli/running.ts"
 import { keyOf } from "../support/staged.ts"
 import { running } from "../support/running.ts"
 
-const asking = <A, E>(url: string, key: string | undefined, ask: Effect.Effect<A, E, Server>) =>
+const asking = <A, E>(url: string, key: string | undefined, ask: Effect.Effect<A, E, RunningServer>) =>
   Effect.provide(
     ask,
     Layer.provide(
-      Server.layerAt(url),
+      RunningServer.layerAt(url),
       ConfigProvider.layer(ConfigProvider.fromEnv({ env: key === undefined ? {} : { WEIRGATE_API_KEY: key } }))
     )
   )
@@ -20,7 +20,7 @@ const asking = <A, E>(url: string, key: string | undefined, ask: Effect.Effect<A
 const refusing = <A, E extends { readonly message: string }>(
   url: string,
   key: string | undefined,
-  ask: Effect.Effect<A, E, Server>
+  ask: Effect.Effect<A, E, RunningServer>
 ) => Effect.map(Effect.flip(asking(url, key, ask)), ({ message }) => message)
 
 /** Answers everything so. */
@@ -52,7 +52,7 @@ describe("asking a running server", () => {
         const bearer = (headers: { readonly authorization: string }) => headers.authorization.replace("Bearer ", "")
         const admin = bearer(yield* keyOf(server, "admin"))
         const inference = bearer(yield* keyOf(server, "inference"))
-        const ask = Server.use((server) => server.overview)
+        const ask = RunningServer.use((server) => server.overview)
         assert.match(
           yield* refusing(server.url, undefined, ask),
           /it asks for a key, in WEIRGATE_API_KEY; `weirgate key/
@@ -83,7 +83,7 @@ describe("asking a running server", () => {
 
   it.live("says where nobody, or no Weirgate, answers, and lets no answer command the terminal", () =>
     Effect.gen(function* () {
-      const ask = Server.use((server) => server.overview)
+      const ask = RunningServer.use((server) => server.overview)
       assert.match(
         yield* refusing("http://127.0.0.1:9", "k", ask),
         /^http:\/\/127.0.0.1:9: .*ECONNREFUSED.*is it running/
@@ -107,7 +107,7 @@ describe("asking a running server", () => {
 
   it.live("shows no key in clear text beyond this machine and its own network", () =>
     Effect.gen(function* () {
-      const ask = Server.use((server) => server.overview)
+      const ask = RunningServer.use((server) => server.overview)
       // No name of these can be resolved, and nobody is at these addresses.
       for (const url of ["http://weirgate.invalid", "http://192.0.2.1:28889", "HTTP://weirgate.invalid/path"]) {
         const refused = yield* refusing(url, "synthetic-key", ask)
@@ -122,7 +122,7 @@ describe("asking a running server", () => {
   it.live("does not follow pages that have no end", () =>
     Effect.gen(function* () {
       const url = yield* answering(200, JSON.stringify({ tokens: [], total: 0, next: "again" }))
-      const ask = Server.use((server) => server.tokens({}))
+      const ask = RunningServer.use((server) => server.tokens({}))
       assert.match(yield* refusing(url, "k", ask), /its pages of tokens have no end/)
     })
   )

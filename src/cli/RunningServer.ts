@@ -36,8 +36,8 @@ export class ServerFailed extends Schema.TaggedError<ServerFailed>()("ServerFail
 type Asked<A> = Effect.Effect<A, ServerFailed>
 
 /** Each waits ten seconds at most for its answer, and is asked once: whoever types a command can type it again. */
-export class Server extends Context.Service<
-  Server,
+export class RunningServer extends Context.Service<
+  RunningServer,
   {
     readonly overview: Asked<Overview>
     readonly providers: Asked<ReadonlyArray<ProviderView>>
@@ -57,14 +57,14 @@ export class Server extends Context.Service<
     /** Waits for the token's upstream, two minutes at most; null when that cannot be asked. */
     check(id: string): Asked<typeof CheckResult.Type | null>
   }
->()("weirgate/cli/Server") {
+>()("weirgate/cli/RunningServer") {
   /**
    * At that address; without one, where these settings have it listen on this machine. Its key is in `WEIRGATE_API_KEY`, and crosses
    * the internet over https alone.
    */
-  static readonly layerAt = (url: string | undefined): Layer.Layer<Server, ServerFailed | SettingInvalid> =>
+  static readonly layerAt = (url: string | undefined): Layer.Layer<RunningServer, ServerFailed | SettingInvalid> =>
     Layer.effect(
-      Server,
+      RunningServer,
       Effect.suspend(() => make(url))
     ).pipe(Layer.provide(NodeHttpClient.layerUndici))
 }
@@ -132,7 +132,7 @@ const make = Effect.fnUntraced(function* (given: string | undefined) {
       )
     )
 
-  return Server.of({
+  return RunningServer.of({
     overview: asking(once(console.overview({ responseMode }), decoders.overview)),
     providers: Effect.map(asking(once(providers.list({ responseMode }), decoders.providers)), (all) => all.providers),
     routes: Effect.map(asking(once(providers.routes({ responseMode }), decoders.routes)), ({ routes }) => routes),
