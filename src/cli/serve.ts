@@ -31,8 +31,8 @@ const announced = Layer.effectDiscard(
     yield* Effect.logInfo(`Its memory is in ${dataFolder}; documentation at ${url}/docs`)
     yield* Effect.logInfo(
       passwordIn === undefined
-        ? "The console's password is the one that was set; `weirgate admin password` sets another"
-        : `The console's password is in ${passwordIn}: read it, then delete the file`
+        ? `The console is ${url}/; its password is the one that was set, and \`weirgate admin password\` sets another`
+        : `The console is ${url}/; its password is in ${passwordIn}: read it, then delete the file`
     )
     for (const { detail, ok, service } of yield* selfTest(url)) {
       yield* (ok ? Effect.logInfo : Effect.logWarning)(`Self-test ${ok ? "✓" : "✗"} ${service}: ${detail}`)
