@@ -52,7 +52,9 @@ export const Decision = Schema.Struct({
   token: Schema.optionalKey(Schema.String),
   retryAfterMs: Schema.optionalKey(Schema.Finite),
   /** What the step decided on, for a person to read. */
-  inputs: Schema.Record(Schema.String, Schema.Json)
+  inputs: Schema.Record(Schema.String, Schema.Json),
+  /** How many it stands for, all within ten seconds: the same denial that came again after one that stands by itself. Absent: 1. */
+  times: Schema.optionalKey(Schema.Int)
 })
 export type Decision = typeof Decision.Type
 

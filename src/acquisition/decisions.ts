@@ -4,6 +4,7 @@ import { fromZero } from "../domain/zero.ts"
 import { type Journal, type PageQuery, Store } from "../store/Store.ts"
 import { type AcquisitionRequest, Decision, type Step, type Verdict } from "./decision.ts"
 import { normalise } from "./errorText.ts"
+import { Folding, window } from "./folding.ts"
 
 export const journal: Journal<Decision> = { name: "acquisition-decision", schema: Decision, keep: 10_000 }
 
@@ -21,6 +22,9 @@ export const make = Effect.gen(function* () {
   const writing = yield* Semaphore.make(1)
   yield* fromZero(Object.values(decided).flatMap((answers) => Object.values(answers)))
   let waiting: ReadonlyArray<Decision> = []
+  const folding = new Folding()
+  /** Whether somebody will tell what is folded, later. */
+  let isFolding = false
   /** Whether somebody will write what waits, later. */
   let isDue = false
   let isClosing = false
@@ -53,16 +57,33 @@ export const make = Effect.gen(function* () {
       })
     )
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
       isClosing = true
+      add(folding.end(now))
       return flush
     })
   )
 
+  const add = (decisions: ReadonlyArray<Decision>) => {
+    if (decisions.length > 0) waiting = [...waiting, ...decisions].slice(-maxWaiting)
+  }
+
+  const unfold: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    isFolding = false
+    add(folding.over(now))
+    return Effect.andThen(flush, unfoldLater)
+  })
+  const unfoldLater = Effect.suspend(() => {
+    if (isFolding || isClosing || !folding.isWaiting) return Effect.void
+    isFolding = true
+    return Effect.forkIn(Effect.delay(unfold, Duration.millis(window)), scope)
+  })
+
   const write = (decision: Decision) =>
     Effect.suspend(() => {
-      waiting = [...waiting, decision].slice(-maxWaiting)
-      return decision.answer !== "denied" || isClosing ? flush : flushIn(writeAfter)
+      add(isClosing ? [decision] : folding.put(decision))
+      if (decision.answer !== "denied" || isClosing) return flush
+      return Effect.andThen(waiting.length === 0 ? Effect.void : flushIn(writeAfter), unfoldLater)
     })
 
   /** Tells of it and answers with the verdict it was given. */

@@ -24,13 +24,13 @@ export const decisions = Effect.fnUntraced(function* (wanted: Wanted & { readonl
   if (wanted.json) return json({ decisions })
   return rowsOr(
     ["when", "provider", "caller", "step", "answer", "reason", "try again"],
-    decisions.map(({ answer, at, caller, provider, reason, retryAfterMs, step }) => [
+    decisions.map(({ answer, at, caller, provider, reason, retryAfterMs, step, times }) => [
       timeOf(at),
       provider,
       caller,
       step,
       answer,
-      reason,
+      times === undefined ? reason : `${reason} (${times} times more)`,
       retryAfterMs === undefined ? "" : `after ${span(retryAfterMs)}`
     ])
   )

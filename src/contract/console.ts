@@ -198,7 +198,7 @@ export class Console extends HttpApiGroup.make("console")
       )
       .annotate(
         OpenApi.Description,
-        `${aboutBefore} \`provider\`, \`answer\` and \`step\` leave only the decisions that have them all.`
+        `${aboutBefore} \`provider\`, \`answer\` and \`step\` leave only the decisions that have them all. A denial that comes again within ten seconds, from the same caller for the same reason, is not told by itself but counted: in \`times\` of one more decision.`
       ),
     HttpApiEndpoint.get("requests", "/api/admin/requests", {
       query: {

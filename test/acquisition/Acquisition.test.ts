@@ -421,6 +421,24 @@ describe("Acquisition", () => {
     }).pipe(Effect.provide(broker()))
   )
 
+  it.effect("keeps a flood of the same denial as its first and a count", () =>
+    Effect.gen(function* () {
+      yield* add("personal")
+      for (let i = 0; i < 100; i++) yield* denial({ caller: "flood" })
+      yield* denial({ caller: "other" })
+      const kept = Effect.map(
+        Acquisition.use((acquisition) => acquisition.decisions(1_000)),
+        (decisions) => decisions.map(({ caller, times }) => [caller, times])
+      )
+      assert.deepStrictEqual(yield* kept, [
+        ["other", undefined],
+        ["flood", undefined]
+      ])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual((yield* kept)[0], ["flood", 99])
+    }).pipe(Effect.provide(broker()))
+  )
+
   it.effect("keeps and logs no secret of the token it acquires", () =>
     Effect.gen(function* () {
       yield* ask()

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { temporaryFolder } from "../support/running.ts"
+import { inherited } from "../support/subprocess.ts"
 
 /** A machine: a folder for files, and a data folder. */
 const machine = Effect.map(temporaryFolder, (folder) => {
@@ -19,7 +20,7 @@ const machine = Effect.map(temporaryFolder, (folder) => {
     },
     weirgate: (...args: ReadonlyArray<string>) => {
       const { status, stderr, stdout } = spawnSync(process.execPath, ["src/main.ts", "token", ...args], {
-        env: { PATH: process.env["PATH"], WEIRGATE_DATA: data },
+        env: { ...inherited, WEIRGATE_DATA: data },
         encoding: "utf8"
       })
       return { status, stdout, stderr }
@@ -79,34 +80,37 @@ describe("weirgate token import and export", () => {
     })
   )
 
-  it.effect("exports to a file that only its owner reads and that makes the same tokens elsewhere", () =>
-    Effect.gen(function* () {
-      const [here, there] = [yield* machine, yield* machine]
-      assert.strictEqual(here.weirgate("import", here.file("tokens.json", { tokens })).status, 0)
-      const out = join(here.folder, "out.json")
-      assert.include(here.weirgate("export", out).stdout, "3 tokens of wopan written")
-      assert.strictEqual(statSync(out).mode & 0o777, 0o600)
-      const text = readFileSync(out, "utf8")
+  it.effect(
+    "exports to a file that only its owner reads and that makes the same tokens elsewhere",
+    () =>
+      Effect.gen(function* () {
+        const [here, there] = [yield* machine, yield* machine]
+        assert.strictEqual(here.weirgate("import", here.file("tokens.json", { tokens })).status, 0)
+        const out = join(here.folder, "out.json")
+        assert.include(here.weirgate("export", out).stdout, "3 tokens of wopan written")
+        assert.strictEqual(statSync(out).mode & 0o777, 0o600)
+        const text = readFileSync(out, "utf8")
 
-      const again = here.weirgate("export", out)
-      assert.strictEqual(again.status, 1)
-      assert.include(again.stdout + again.stderr, "--force")
-      assert.strictEqual(readFileSync(out, "utf8"), text)
-      assert.strictEqual(here.weirgate("disable", "账号一").status, 0)
-      assert.strictEqual(here.weirgate("export", out, "--force").status, 0)
-      const [active, disabled] = [text, readFileSync(out, "utf8")].map((text) => JSON.parse(text).tokens)
-      assert.deepStrictEqual(
-        disabled,
-        active.map((row: { name: string }) => (row.name === "账号一" ? { ...row, is_active: false } : row))
-      )
-      assert.deepStrictEqual(readdirSync(here.folder).toSorted(), ["data", "out.json", "tokens.json"])
+        const again = here.weirgate("export", out)
+        assert.strictEqual(again.status, 1)
+        assert.include(again.stdout + again.stderr, "--force")
+        assert.strictEqual(readFileSync(out, "utf8"), text)
+        assert.strictEqual(here.weirgate("disable", "账号一").status, 0)
+        assert.strictEqual(here.weirgate("export", out, "--force").status, 0)
+        const [active, disabled] = [text, readFileSync(out, "utf8")].map((text) => JSON.parse(text).tokens)
+        assert.deepStrictEqual(
+          disabled,
+          active.map((row: { name: string }) => (row.name === "账号一" ? { ...row, is_active: false } : row))
+        )
+        assert.deepStrictEqual(readdirSync(here.folder).toSorted(), ["data", "out.json", "tokens.json"])
 
-      assert.strictEqual(there.weirgate("import", out).status, 0)
-      const copy = join(there.folder, "copy.json")
-      assert.strictEqual(there.weirgate("export", copy).status, 0)
-      assert.deepStrictEqual(JSON.parse(readFileSync(copy, "utf8")).tokens, disabled)
-      assert.match(here.audit()[3] ?? "", /^token.disable 账号一 \(wopan-shared-[0-9a-f]{4}\) done$/)
-    })
+        assert.strictEqual(there.weirgate("import", out).status, 0)
+        const copy = join(there.folder, "copy.json")
+        assert.strictEqual(there.weirgate("export", copy).status, 0)
+        assert.deepStrictEqual(JSON.parse(readFileSync(copy, "utf8")).tokens, disabled)
+        assert.match(here.audit()[3] ?? "", /^token.disable 账号一 \(wopan-shared-[0-9a-f]{4}\) done$/)
+      }),
+    60_000
   )
 
   it.effect("refuses a file that is none, an upstream that is not there, and what is not UTF-8", () =>

@@ -16,7 +16,7 @@ export const freePort: Effect.Effect<number> = Effect.callback<number>((resume) 
 })
 
 /** All that a child has of our environment: no setting of whoever runs the tests. */
-const inherited = Object.fromEntries(
+export const inherited = Object.fromEntries(
   ["PATH", "HOME", "NODE_COMPILE_CACHE"].flatMap((name) => (name in process.env ? [[name, process.env[name]]] : []))
 )
 

@@ -60,9 +60,10 @@ export const Decisions = () => {
   )
 }
 
-const reasonOf = ({ reason, retryAfterMs, token }: Decision) => (
+const reasonOf = ({ reason, retryAfterMs, times, token }: Decision) => (
   <>
     {reason}
+    {times !== undefined && <strong> {times} times more</strong>}
     {retryAfterMs !== undefined && <span class="faint"> again in {span(retryAfterMs)}</span>}
     {token !== undefined && (
       <span class="faint">
