@@ -63,8 +63,8 @@ export const Decisions = () => {
 const reasonOf = ({ reason, retryAfterMs, times, token }: Decision) => (
   <>
     {reason}
-    {times !== undefined && <strong> {times} times more</strong>}
-    {retryAfterMs !== undefined && <span class="faint"> again in {span(retryAfterMs)}</span>}
+    {times !== undefined && <strong>, {times} times more</strong>}
+    {retryAfterMs !== undefined && <span class="faint">, again in {span(retryAfterMs)}</span>}
     {token !== undefined && (
       <span class="faint">
         {" "}
