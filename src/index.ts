@@ -147,15 +147,9 @@ export {
 } from "./store/Store.ts"
 export { MasterKeyInvalid, Sealed, Vault, VaultLocked } from "./store/Vault.ts"
 export { Catalog, type Offer } from "./traffic/Catalog.ts"
-export {
-  DeadlineExceeded,
-  Gateway,
-  type GatewayFailure,
-  type GatewayOptions,
-  type GatewayRequest,
-  type GatewayStatistics,
-  ModelNotServed
-} from "./traffic/Gateway.ts"
+export { Gateway, type GatewayOptions, type GatewayStatistics } from "./traffic/Gateway.ts"
+export { DeadlineExceeded, type GatewayFailure, ModelNotServed } from "./traffic/GatewayFailure.ts"
+export type { GatewayRequest } from "./traffic/GatewayRequest.ts"
 export {
   Governor,
   type GovernorOptions,

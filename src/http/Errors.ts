@@ -10,7 +10,7 @@ import type { LeaseUnknown, ProviderUnknown, TokenHeld, TokenNotHeld } from "../
 import type { StreamRefused } from "../overview/Live.ts"
 import type { TokenUnknown } from "../pool/TokenPool.ts"
 import type { StoreUnavailable } from "../store/Store.ts"
-import type { GatewayFailure } from "../traffic/Gateway.ts"
+import type { GatewayFailure } from "../traffic/GatewayFailure.ts"
 import type {
   BadRequest,
   CrossSite,

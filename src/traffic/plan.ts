@@ -104,6 +104,13 @@ export const setAside = (plan: Plan, provider: string, until: number): Plan => (
   aside: [...plan.aside, { targets: plan.targets.filter((target) => target.provider === provider), until }]
 })
 
+/**
+ * Whether a provider without a token will have one in time, for this request and for everyone: then all stay in its line, and it is
+ * the provider that is left alone. With no other left, the request is set aside and comes back by itself.
+ */
+export const isWorthWaiting = ({ targets, tokens }: Plan, short: string, back: number, within: number): boolean =>
+  tokens.size === 0 && back <= within && targets.some(({ provider }) => provider !== short)
+
 /** With nobody else left who has a token: once more the one that failed, which may be well again in a moment. */
 export const repeated = (plan: Plan): Plan | undefined =>
   plan.failed === undefined || plan.hasRepeated ? undefined : { ...plan, targets: [plan.failed], hasRepeated: true }

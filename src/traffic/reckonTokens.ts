@@ -1,4 +1,4 @@
-/** How many model tokens a request will take, before anybody has counted: what is reserved of a provider's minute. */
+/** How many model tokens a request takes where nobody has counted: what is reserved of a provider's minute, and spent of it. */
 import type { RequestBody } from "../upstream/ModelClient.ts"
 
 /** Four bytes of a question make a token, as a rule of thumb. */
@@ -15,3 +15,10 @@ export const reckonTokens = ({ bytes, json }: RequestBody): number => {
   const answer = typeof stated === "number" ? stated : "input" in json && !("messages" in json) ? 0 : usualAnswer
   return Math.ceil(bytes.length / bytesPerToken) + Math.ceil(answer)
 }
+
+/** Of a streamed answer, whose every event is a token. */
+const bytesPerEvent = 180
+
+/** What a request has taken with so many bytes of a streamed answer. */
+export const reckonSpent = ({ bytes }: RequestBody, answered: number): number =>
+  Math.ceil(bytes.length / bytesPerToken + answered / bytesPerEvent)

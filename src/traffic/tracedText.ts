@@ -3,21 +3,12 @@
  * rule; the caller was told more.
  */
 import { Duration } from "effect"
-import type { CallFailure } from "../domain/Failure.ts"
 import { ownWords } from "../domain/ownWords.ts"
-import type { SlotRefused } from "./Governor.ts"
-import type { Shortage } from "./lend.ts"
+import type { GatewayFailure } from "./GatewayFailure.ts"
 
-export type Traced =
-  | CallFailure
-  | Shortage
-  | SlotRefused
-  | { readonly _tag: "ModelNotServed"; readonly endpoint?: string }
-  | { readonly _tag: "DeadlineExceeded"; readonly timeout: Duration.Duration }
+export const tracedText = (failure: GatewayFailure): string => short(textOf(failure))
 
-export const tracedText = (failure: Traced): string => short(textOf(failure))
-
-const textOf = (failure: Traced): string => {
+const textOf = (failure: GatewayFailure): string => {
   switch (failure._tag) {
     case "StoreUnavailable":
       return "the store is unavailable"

@@ -11,7 +11,7 @@ import {
 } from "../../src/domain/Failure.ts"
 import { nameOf } from "../../src/domain/Provider.ts"
 import { TokenId } from "../../src/domain/Token.ts"
-import { after, type Plan, planOf, readmit, remedyOf, setAside } from "../../src/traffic/plan.ts"
+import { after, isWorthWaiting, type Plan, planOf, readmit, remedyOf, setAside } from "../../src/traffic/plan.ts"
 
 const provider = "p"
 const token = (n: number) => TokenId.make(`token-${n}`)
@@ -125,4 +125,17 @@ describe("a request's plan", () => {
       }
     }
   )
+})
+
+describe("isWorthWaiting", () => {
+  it("is so for a provider whose token is back in time, as long as another is left that can serve meanwhile", () => {
+    const plan = planOf([a1, b1], 5)
+    assert.isTrue(isWorthWaiting(plan, "a", 100, 100))
+    assert.isFalse(isWorthWaiting(plan, "a", 101, 100))
+    assert.isFalse(isWorthWaiting(planOf([a1, a2], 5), "a", 100, 100))
+  })
+
+  it("is not so when tokens were no good for this request alone", () => {
+    assert.isFalse(isWorthWaiting({ ...planOf([a1, b1], 5), tokens: new Set([token(1)]) }, "a", 100, 100))
+  })
 })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import { AccountBlocked, RequestRejected, UpstreamUnavailable } from "../../src/domain/Failure.ts"
-import { DeadlineExceeded, ModelNotServed } from "../../src/traffic/Gateway.ts"
-import { short, type Traced, tracedText } from "../../src/traffic/tracedText.ts"
+import { DeadlineExceeded, type GatewayFailure, ModelNotServed } from "../../src/traffic/GatewayFailure.ts"
+import { short, tracedText } from "../../src/traffic/tracedText.ts"
 import { StoreUnavailable } from "../../src/store/Store.ts"
 
 /** As an upstream repeats it, or a caller says it. */
@@ -11,7 +11,7 @@ const unavailable = (reason: UpstreamUnavailable["reason"], detail: string) =>
   new UpstreamUnavailable({ provider: "a", reason, status: 503, detail })
 
 describe("what a trace says of a failure", () => {
-  it.each<[Traced]>([
+  it.each<[GatewayFailure]>([
     [new RequestRejected({ provider: "a", status: 400, code: echo, param: echo, reason: echo })],
     [unavailable("status", echo)],
     [unavailable("internal", echo)],
