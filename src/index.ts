@@ -131,19 +131,17 @@ export {
   SandboxUnreachable
 } from "./sandbox/Sandbox.ts"
 export * as Sqlite from "./store/Sqlite.ts"
+export { type Backend, fromBackend, type Texts } from "./store/backend.ts"
 export {
-  type Backend,
   type Behind,
   type Change,
   type Collection,
-  fromBackend,
   type Journal,
   type Page,
   type PageQuery,
   type Records,
   Store,
-  StoreUnavailable,
-  type Texts
+  StoreUnavailable
 } from "./store/Store.ts"
 export { MasterKeyInvalid, Sealed, Vault, VaultLocked } from "./store/Vault.ts"
 export { Catalog, type Offer } from "./traffic/Catalog.ts"

@@ -13,7 +13,7 @@ import { Tokens } from "../contract/tokens.ts"
 import { TracesApi } from "../contract/traces.ts"
 import { ErrorBody, failures } from "../contract/wire.ts"
 import { ModelList } from "./models.ts"
-import { PerformanceReport } from "./Performance.ts"
+import { PerformanceReport } from "./performanceReport.ts"
 
 const ChatCompletion = Schema.Struct({
   id: Schema.String,

@@ -6,8 +6,10 @@ import { Effect, Layer, Schedule, Schema } from "effect"
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { type Backend, fromBackend } from "./backend.ts"
 import { slackOf } from "./paging.ts"
-import { attempt, type Backend, fromBackend, Store, type StoreUnavailable } from "./Store.ts"
+import { Store } from "./Store.ts"
+import { attempt, type StoreUnavailable } from "./StoreUnavailable.ts"
 
 /** The file cannot serve as a store. Nothing in it was changed. */
 export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnusable", {

@@ -1,6 +1,7 @@
 /** Reads a journal in pages: what a page costs depends on what is on it, not on how much the journal keeps. */
 import { Effect, type Semaphore } from "effect"
-import type { Behind, StoreUnavailable } from "./Store.ts"
+import type { Behind } from "./Store.ts"
+import type { StoreUnavailable } from "./StoreUnavailable.ts"
 
 /** Entries of a journal from behind a place, newest first: the texts, and where each stands. */
 export type Read = (before: number, limit: number) => Effect.Effect<Placed, StoreUnavailable>

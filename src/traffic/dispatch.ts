@@ -2,43 +2,23 @@
  * Decides which request goes where and when. A request waits for all its targets at once; whichever can start first takes the
  * first in its line. Given the time, never takes it: whoever calls sees to it that `tick` is called at the time last asked for.
  */
-import type { Limits, Target } from "../domain/Provider.ts"
-import { Roster } from "../domain/roster.ts"
-import type * as Capacity from "./capacity.ts"
-import type * as Circuit from "./circuit.ts"
+import type { Limits } from "../domain/Provider.ts"
+import * as FullLine from "./fullLine.ts"
 import type { Skipped } from "./journey.ts"
-import * as Line from "./line.ts"
+import * as Next from "./next.ts"
+import * as Refusals from "./refusals.ts"
 import * as Sites from "./sites.ts"
 import {
   type Asked,
-  desksOf,
+  type Granted,
   hindrance,
-  isPaused as isSitePaused,
   type ProviderDesk,
+  type Refusal,
   type Site,
   soonest,
-  untilTried,
   type Waiter
 } from "./sites.ts"
-
-export type Refusal = {
-  readonly _tag: "Refused"
-  readonly reason: "full" | "wait" | "timeout" | "unavailable" | "paused"
-  readonly detail: string
-  /** Milliseconds. */
-  readonly retryAfter: number
-}
-
-export interface Granted {
-  readonly _tag: "Granted"
-  readonly target: Target
-  readonly site: Site
-  readonly provider: ProviderDesk
-  readonly grant: Capacity.Grant
-  readonly ticket: Circuit.Ticket
-  readonly queuedMs: number
-  readonly skipped: ReadonlyArray<Skipped>
-}
+import { Waiters } from "./waiters.ts"
 
 export interface Options extends Sites.SitesOptions {
   /** The most that wait. */
@@ -74,18 +54,10 @@ export interface Dispatch {
   tick(now: number): void
 }
 
-/** How soon it is worth asking again when a probe is out. */
-const soon = 1_000
-/** The same when it takes a person: nobody knows, and more often is of no use. */
-const later = 10_000
-/** Below every urgency: who waits for a person keeps nobody else out of a full line. */
-const leastUrgent = -1e9
-
 export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeAt }: Options): Dispatch => {
   const { deskOf, providers, siteOf } = Sites.make({ ageing, isPaused, lessonsOf, margin, pastOf })
   // At most `limit`.
-  const waiters = new Roster<Waiter>()
-  let ordinal = 0
+  const waiters = new Waiters()
 
   const grant = (site: Site, asked: Asked, arrivedAt: number, now: number): Granted => {
     const { circuit, provider, target } = site
@@ -107,86 +79,30 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
     }
   }
 
-  /** Whether someone has come before who waits for it, or for its provider at another of its models. */
-  const isAwaited = (site: Site, now: number): boolean => {
-    const { provider } = site
-    if (provider.waiting === 0) return false
-    if (site.line.first(now) !== undefined) return true
-    for (const { circuit, line } of provider.sites.values()) {
-      if (line.size > 0 && circuit.room(now) >= 1 && line.first(now) !== undefined) return true
-    }
-    return false
-  }
-
   const take = (now: number, asked: Asked): Granted | undefined => {
     for (const target of asked.targets) {
       const site = siteOf(target)
-      if (!isAwaited(site, now) && hindrance(site, asked, now) === undefined) {
+      if (!Next.isAwaited(site, now) && hindrance(site, asked, now) === undefined) {
         return grant(site, asked, now, now)
       }
     }
     return undefined
   }
 
-  const drop = (waiter: Waiter) => {
-    waiter.isOver = true
-    waiters.delete(waiter)
-    count(waiter, -1)
-  }
-
-  const count = ({ desks, priority }: Waiter, by: 1 | -1) => {
-    let open = 0
-    for (const { capacity } of desks) if (!capacity.isPaused()) open++
-    for (const desk of desks) {
-      desk.waiting += by
-      // While some are paused, it is for the others to serve it.
-      const share = open === 0 ? 1 / desks.length : desk.capacity.isPaused() ? 0 : 1 / open
-      desk.shares[priority] = (desk.shares[priority] ?? 0) + by * share
-    }
-  }
-
   const refuse = (waiter: Waiter, refusal: Refusal) => {
-    drop(waiter)
+    waiters.drop(waiter)
     waiter.decided(refusal)
-  }
-
-  /** The first of all lines of a provider that can start there now. */
-  const nextOf = (provider: ProviderDesk, now: number): { site: Site; waiter: Waiter } | undefined => {
-    // Where not even the smallest could start, none need be found.
-    if (provider.capacity.opening(now, 0).at !== now) return undefined
-    let best: { site: Site; waiter: Waiter } | undefined
-    for (const site of provider.sites.values()) {
-      if (site.line.size === 0 || site.circuit.room(now) < 1) continue
-      const waiter = site.line.first(now)
-      if (
-        waiter === undefined ||
-        (best !== undefined && !Line.before(waiter, best.waiter, now, ageing, provider.turns))
-      ) {
-        continue
-      }
-      best = { site, waiter }
-    }
-    return best !== undefined && provider.capacity.opening(now, best.waiter.asked.tokens).at === now ? best : undefined
-  }
-
-  /** Where a waiter that may start at one of its targets starts: earlier ones may have become free at the same time. */
-  const preferred = (waiter: Waiter, found: Site, now: number): Site => {
-    for (const site of waiter.sites) {
-      if (site === found) return found
-      if (hindrance(site, waiter.asked, now) === undefined) return site
-    }
-    return found
   }
 
   const changed = (provider: ProviderDesk, now: number) => {
     if (provider.waiting === 0) return
     let left: Set<ProviderDesk> | undefined
     while (provider.waiting > 0) {
-      const next = nextOf(provider, now)
+      const next = Next.nextOf(provider, now, ageing)
       if (next === undefined) break
       const { waiter } = next
-      const site = preferred(waiter, next.site, now)
-      drop(waiter)
+      const site = Next.preferred(waiter, next.site, now)
+      waiters.drop(waiter)
       waiter.decided(grant(site, waiter.asked, waiter.arrivedAt, now))
       for (const desk of waiter.desks) if (desk !== provider) left = (left ?? new Set()).add(desk)
     }
@@ -195,43 +111,16 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
     if (left !== undefined) for (const desk of left) changed(desk, now)
   }
 
-  /** The next time at which it may go on there by itself. */
   const wake = (provider: ProviderDesk, now: number) => {
-    let at = Number.POSITIVE_INFINITY
-    for (const { circuit, line } of provider.sites.values()) {
-      const waiter = line.size === 0 ? undefined : line.first(now)
-      if (waiter === undefined) continue
-      const opening = provider.capacity.opening(now, waiter.asked.tokens).at
-      if (opening === undefined) continue
-      const tried = circuit.triedAt(now)
-      const free = tried === undefined ? opening : Math.max(opening, tried)
-      if (free > now) at = Math.min(at, free)
-    }
+    const at = Next.opensAt(provider, now)
     if (at < Number.POSITIVE_INFINITY) wakeAt(at)
-  }
-
-  const unavailable = (sites: ReadonlyArray<Site>, now: number): Refusal | undefined => {
-    const wait = untilTried(sites, now)
-    if (wait === undefined) return undefined
-    const others = sites.some(isSitePaused) ? "target that is not paused" : "target"
-    const detail = `every ${others} is out of order, and will be tried again soon`
-    return { _tag: "Refused", reason: "unavailable", detail, retryAfter: Math.max(soon, wait) }
-  }
-
-  const retryAfterOf = (at: number | undefined, now: number) =>
-    at === undefined ? later : Math.max(soon, Math.ceil(at - now))
-
-  const paused = (sites: ReadonlyArray<Site>): Refusal => {
-    const names = desksOf(sites).map(({ name }) => name)
-    const detail = `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} paused by whoever runs this server`
-    return { _tag: "Refused", reason: "paused", detail, retryAfter: later }
   }
 
   /** Those that wait for a target that has gone out of order, and for others that are, wait in vain. */
   const refuseHopeless = (site: Site, now: number) => {
     const left = new Set<ProviderDesk>()
     waiters.each((waiter) => {
-      const down = waiter.sites.includes(site) ? unavailable(waiter.sites, now) : undefined
+      const down = waiter.sites.includes(site) ? Refusals.unavailable(waiter.sites, now) : undefined
       if (down === undefined) return
       refuse(waiter, down)
       for (const desk of waiter.desks) left.add(desk)
@@ -239,40 +128,12 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
     for (const desk of left) changed(desk, now)
   }
 
-  /** The least urgent; among equals, one of the client with the most in line, and of those who came last. */
-  const lastOf = (share: (client: string) => number, now: number): Waiter | undefined => {
-    const urgencyOf = (waiter: Waiter) => Line.urgency(waiter, now, ageing) + handicap(waiter.sites)
-    const all: Array<Waiter> = []
-    waiters.each((waiter) => void all.push(waiter))
-    return all.reduce<Waiter | undefined>((last, waiter) => {
-      if (last === undefined) return waiter
-      const order =
-        urgencyOf(last) - urgencyOf(waiter) ||
-        share(waiter.client) - share(last.client) ||
-        waiter.ordinal - last.ordinal
-      return order > 0 ? waiter : last
-    }, undefined)
-  }
-
-  const handicap = (sites: ReadonlyArray<Site>) => (sites.every(isSitePaused) ? leastUrgent : 0)
-
-  /**
-   * A full line gives the place of its least urgent to one who is more urgent; among equals, that of the client with the most in
-   * it to one with fewer. Those whose targets are all paused are the least urgent.
-   */
+  /** Whether one who asks finds a place in line, though another has to give way. */
   const makeRoom = (asked: Asked, sites: ReadonlyArray<Site>, now: number): boolean => {
     if (waiters.size < limit) return true
-    const inLine = new Map<string, number>()
-    waiters.each(({ client }) => void inLine.set(client, (inLine.get(client) ?? 0) + 1))
-    const share = (client: string) => inLine.get(client) ?? 0
-    const last = lastOf(share, now)
+    const last = FullLine.yielding(waiters, asked, sites, now, ageing)
     if (last === undefined) return false
-    const least = Line.urgency(last, now, ageing) + handicap(last.sites)
-    const own = asked.priority + handicap(sites)
-    if (least > own) return false
-    if (least === own && share(last.client) <= share(asked.client) + 1) return false
-    const detail = "it had to make room for one who is more urgent, or has fewer in line"
-    refuse(last, { _tag: "Refused", reason: "full", detail, retryAfter: soon })
+    refuse(last, Refusals.madeRoom)
     for (const desk of last.desks) changed(desk, now)
     return true
   }
@@ -280,13 +141,7 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
   return {
     providers,
     waiting: () => waiters.size,
-    oldest: () => {
-      let oldest: number | undefined
-      waiters.each(({ arrivedAt }) => {
-        if (oldest === undefined || arrivedAt < oldest) oldest = arrivedAt
-      })
-      return oldest
-    },
+    oldest: () => waiters.oldest(),
     configure: (configured, now) => {
       const names = new Set<string>()
       for (const { limits, name } of configured) {
@@ -307,41 +162,20 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
       const taken = take(now, asked)
       if (taken !== undefined) return taken
       const sites = asked.targets.map(siteOf)
-      const down = unavailable(sites, now)
+      const down = Refusals.unavailable(sites, now)
       if (down !== undefined) return down
       const at = soonest(sites, asked, now)
-      if (at === undefined && asked.until <= now) return paused(sites)
-      const retryAfter = retryAfterOf(at, now)
-      if (at !== undefined && at > asked.until) {
-        return { _tag: "Refused", reason: "wait", detail: "its turn would come too late", retryAfter }
-      }
-      if (!makeRoom(asked, sites, now)) {
-        return { _tag: "Refused", reason: "full", detail: `${waiters.size} are waiting already`, retryAfter }
-      }
-      const { client, priority, since } = asked
-      const waiter: Waiter = {
-        client,
-        priority,
-        since,
-        ordinal: ordinal++,
-        place: -1,
-        isOver: false,
-        asked,
-        arrivedAt: now,
-        sites,
-        desks: desksOf(sites),
-        decided
-      }
-      waiters.add(waiter)
-      count(waiter, 1)
-      for (const site of sites) site.line.add(waiter, now)
+      if (at === undefined && asked.until <= now) return Refusals.paused(sites)
+      if (at !== undefined && at > asked.until) return Refusals.tooLate(at, now)
+      if (!makeRoom(asked, sites, now)) return Refusals.full(waiters.size, at, now)
+      const waiter = waiters.add(asked, sites, now, decided)
       wakeAt(asked.until)
       for (const desk of waiter.desks) changed(desk, now)
       return waiter
     },
     leave: (waiter, now) => {
       if (waiter.isOver) return
-      drop(waiter)
+      waiters.drop(waiter)
       for (const desk of waiter.desks) changed(desk, now)
     },
     end: ({ provider, site, ticket }, now, outcome, statedUntil) => {
@@ -372,10 +206,7 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
       // One that is not known yet is asked of when it comes to be.
       const desk = providers.get(name)
       if (desk === undefined || desk.capacity.isPaused() === isPaused) return
-      const recount = (by: 1 | -1) => waiters.each((waiter) => void (waiter.desks.includes(desk) && count(waiter, by)))
-      recount(-1)
-      desk.capacity.pause(isPaused)
-      recount(1)
+      waiters.pause(desk, isPaused)
       changed(desk, now)
     },
     resetCircuits: (name, now) => {
@@ -393,13 +224,7 @@ export const make = ({ ageing, isPaused, lessonsOf, limit, margin, pastOf, wakeA
       waiters.each((waiter) => {
         if (waiter.asked.until <= now) {
           const at = soonest(waiter.sites, waiter.asked, now)
-          const detail = "it has waited as long as it may"
-          refuse(
-            waiter,
-            at === undefined
-              ? paused(waiter.sites)
-              : { _tag: "Refused", reason: "timeout", detail, retryAfter: retryAfterOf(at, now) }
-          )
+          refuse(waiter, Refusals.timedOut(waiter.sites, at, now))
           haveLeft = true
         } else {
           until = Math.min(until, waiter.asked.until)

@@ -4,8 +4,7 @@ import type { Context } from "effect"
 import { fromZero } from "../domain/zero.ts"
 import { nameOf, type Target } from "../domain/Provider.ts"
 import type { Circuit } from "./circuit.ts"
-import type { Refusal } from "./dispatch.ts"
-import type { ProviderDesk } from "./sites.ts"
+import type { ProviderDesk, Refusal } from "./sites.ts"
 
 const granted = Metric.counter("weirgate_slots_granted_total", {
   description: "Slots given out, by provider",

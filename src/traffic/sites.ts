@@ -3,7 +3,7 @@ import type { Limits, Target } from "../domain/Provider.ts"
 import type { Member } from "../domain/roster.ts"
 import * as Capacity from "./capacity.ts"
 import * as Circuit from "./circuit.ts"
-import type { Granted, Refusal } from "./dispatch.ts"
+import type { Skipped } from "./journey.ts"
 import * as Line from "./line.ts"
 
 export interface Asked {
@@ -45,6 +45,27 @@ export interface ProviderDesk {
   waiting: number
   /** The same by priority, each counted as the share of it among those that it waits for and that are not paused. */
   readonly shares: Array<number>
+}
+
+/** Why a request gets no slot, as `SlotRefused` tells it. */
+export interface Refusal {
+  readonly _tag: "Refused"
+  readonly reason: "full" | "wait" | "timeout" | "unavailable" | "paused"
+  readonly detail: string
+  /** Milliseconds. */
+  readonly retryAfter: number
+}
+
+/** A request starts at one of its targets. */
+export interface Granted {
+  readonly _tag: "Granted"
+  readonly target: Target
+  readonly site: Site
+  readonly provider: ProviderDesk
+  readonly grant: Capacity.Grant
+  readonly ticket: Circuit.Ticket
+  readonly queuedMs: number
+  readonly skipped: ReadonlyArray<Skipped>
 }
 
 export interface Sites {
