@@ -129,7 +129,10 @@ const LatestDecisions = () => {
         { title: "When", cell: ({ at }) => <When at={at} /> },
         { title: "Answer", cell: ({ answer }) => <span class={`tag ${answer}`}>{answer}</span> },
         { title: "Step", cell: ({ step }) => <code>{step}</code> },
-        { title: "Reason", cell: ({ reason }) => reason }
+        {
+          title: "Reason",
+          cell: ({ reason, times }) => (times === undefined ? reason : `${reason}, ${times} times more`)
+        }
       ]}
     />
   )
