@@ -38,7 +38,7 @@ export type Demand = typeof Demand.Type
 
 export interface Replay {
   readonly demands: ReadonlyArray<Demand>
-  /** Exactly one for each demand. */
+  /** One for each demand, where `times` of one are so many. */
   readonly decisions: ReadonlyArray<Decision>
 }
 
@@ -150,7 +150,7 @@ export const reportOf = (replay: Replay): string => {
   const { times, busiestHour } = acquisitionsOf(replay)
   const causes = Object.entries(Arr.groupBy(demands, ({ cause }) => cause))
   const count = (step: Step, answered: boolean) =>
-    decisions.filter((decision) => decision.step === step && (decision.answer === "token") === answered).length
+    countOf(decisions.filter((decision) => decision.step === step && (decision.answer === "token") === answered))
   const hours = new Set(demands.map(({ at }) => hourOf(DateTime.toEpochMillis(at))))
   return [
     `asked        ${demands.length} (${causes.map(([cause, of]) => `${cause} ${of.length}`).join(", ")})`,
@@ -170,8 +170,10 @@ export const reportOf = (replay: Replay): string => {
       ])
     ),
     "",
-    `accounted for ${decisions.length} of ${demands.length} demands`
+    `accounted for ${countOf(decisions)} of ${demands.length} demands`
   ].join("\n")
 }
+
+const countOf = (decisions: ReadonlyArray<Decision>) => decisions.reduce((sum, { times = 1 }) => sum + times, 0)
 
 const hourOf = (at: number) => `${DateTime.formatIso(DateTime.makeUnsafe(at)).slice(0, 13)}:00`
