@@ -1,13 +1,14 @@
 /** A button that changes something, and says what has come of it; what cannot be undone is asked for twice. */
 import { useState } from "preact/hooks"
 import { say } from "./Said.tsx"
+import { ask, type Question } from "./server.ts"
 import { useSending } from "./useSending.ts"
 
 interface Properties<Answer> {
   readonly label: string
   /** What it is done to, for screen readers. */
   readonly of: string
-  readonly act: () => Promise<Answer>
+  readonly act: Question<Answer>
   /** What was done, in words that follow the name. */
   readonly did: string | ((answer: Answer) => string)
   readonly onDone: () => void
@@ -24,7 +25,7 @@ export const Act = <Answer,>({ act, did, isFinal = false, label, of, onDone }: P
     if (isFinal && detail > 1) return
     const around = currentTarget instanceof Element ? currentTarget.closest<HTMLElement>("[tabindex]") : null
     await send(async () => {
-      const answer = await act()
+      const answer = await ask(act)
       say(`${of} ${typeof did === "string" ? did : did(answer)}`)
       // The row goes, and the button that has the focus with it.
       if (isFinal) around?.focus({ preventScroll: true })

@@ -78,8 +78,10 @@ const told = (trouble: Trouble) => {
   if (trouble.kind === "login") onEnded()
 }
 
+export type Question<A> = (client: Client) => Effect.Effect<A, unknown>
+
 /** Rejects with a `Trouble`. */
-export const ask = async <A>(question: (client: Client) => Effect.Effect<A, unknown>): Promise<A> => {
+export const ask = async <A>(question: Question<A>): Promise<A> => {
   const asking = Effect.mapError(
     Effect.suspend(() => question(client)),
     troubleOf

@@ -1,5 +1,6 @@
 /** What the alerts count and say. Labels are rules and results, of which there are few. */
 import { Effect, Metric } from "effect"
+import { fromZero } from "../domain/zero.ts"
 import type { Alert, AlertEvent } from "./alertState.ts"
 import { rules } from "./rules.ts"
 
@@ -27,20 +28,13 @@ export const census = (alerts: ReadonlyArray<Alert>): Effect.Effect<void> =>
     { discard: true }
   )
 
-/** All of them are there from the start: what has never happened is 0, and the first time is seen as a rise. */
+const allEvents = rules.flatMap((rule) =>
+  (["fired", "recovered"] as const).map((event) => Metric.withAttributes(events, { rule, event }))
+)
+
+/** What has never happened is 0 from the start, so that the first time is seen as a rise. */
 export const begin: Effect.Effect<void> = Effect.suspend(() =>
-  Effect.all(
-    [
-      census([]),
-      ...rules.flatMap((rule) =>
-        (["fired", "recovered"] as const).map((event) =>
-          Metric.update(Metric.withAttributes(events, { rule, event }), 0)
-        )
-      ),
-      ...Object.values(byResult).map((counter) => Metric.update(counter, 0))
-    ],
-    { discard: true }
-  )
+  Effect.andThen(census([]), fromZero([...allEvents, ...Object.values(byResult)]))
 )
 
 export const told = ({ event, id, message, rule, subject }: AlertEvent): Effect.Effect<void> =>

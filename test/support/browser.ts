@@ -127,12 +127,7 @@ export const keyboard = (page: Page): Hands => {
     },
     choose: async (field, option) => {
       await reach(field)
-      const chosen = () =>
-        field.evaluate(
-          (select) =>
-            (select as unknown as { readonly selectedOptions: ReadonlyArray<{ readonly label: string }> })
-              .selectedOptions[0]?.label
-        )
+      const chosen = () => field.locator("option:checked").textContent()
       await page.keyboard.press("Home")
       for (let n = 0; (await chosen()) !== option; n++) {
         assert.isBelow(n, mostTabs, `${option} can be chosen`)

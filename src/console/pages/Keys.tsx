@@ -36,7 +36,7 @@ export const Keys = () => {
                   label="Revoke"
                   of={name}
                   isFinal
-                  act={() => ask(({ admin }) => admin.revokeKey({ params: { id } }))}
+                  act={({ admin }) => admin.revokeKey({ params: { id } })}
                   did="revoked"
                   onDone={asked.again}
                 />

@@ -124,7 +124,7 @@ const Actions = ({ of: { name, paused }, onDone }: { readonly of: ProviderView; 
         <Act
           label="Resume"
           of={name}
-          act={() => ask(({ providers }) => providers.resume({ params }))}
+          act={({ providers }) => providers.resume({ params })}
           did="resumed"
           onDone={onDone}
         />
@@ -132,7 +132,7 @@ const Actions = ({ of: { name, paused }, onDone }: { readonly of: ProviderView; 
         <Act
           label="Pause"
           of={name}
-          act={() => ask(({ providers }) => providers.pause({ params }))}
+          act={({ providers }) => providers.pause({ params })}
           did="paused"
           onDone={onDone}
         />
@@ -140,7 +140,7 @@ const Actions = ({ of: { name, paused }, onDone }: { readonly of: ProviderView; 
       <Act
         label="Reset"
         of={name}
-        act={() => ask(({ providers }) => providers.reset({ params }))}
+        act={({ providers }) => providers.reset({ params })}
         did="reset: all of it is taken for in order"
         onDone={onDone}
       />

@@ -187,34 +187,16 @@ const Actions = ({ of: { id, name, state }, onDone }: { readonly of: ConsoleToke
   const params = { id }
   return (
     <span class="actions">
-      <Act
-        label="Check"
-        of={name}
-        act={() => ask(({ admin }) => admin.check({ params }))}
-        did={checked}
-        onDone={onDone}
-      />
+      <Act label="Check" of={name} act={({ admin }) => admin.check({ params })} did={checked} onDone={onDone} />
       {state === "disabled" ? (
-        <Act
-          label="Enable"
-          of={name}
-          act={() => ask(({ admin }) => admin.enable({ params }))}
-          did="enabled"
-          onDone={onDone}
-        />
+        <Act label="Enable" of={name} act={({ admin }) => admin.enable({ params })} did="enabled" onDone={onDone} />
       ) : (
-        <Act
-          label="Disable"
-          of={name}
-          act={() => ask(({ admin }) => admin.disable({ params }))}
-          did="disabled"
-          onDone={onDone}
-        />
+        <Act label="Disable" of={name} act={({ admin }) => admin.disable({ params })} did="disabled" onDone={onDone} />
       )}
       <Act
         label="Reset"
         of={name}
-        act={() => ask(({ admin }) => admin.reset({ params }))}
+        act={({ admin }) => admin.reset({ params })}
         did="reset: its failures are forgotten"
         onDone={onDone}
       />
@@ -222,7 +204,7 @@ const Actions = ({ of: { id, name, state }, onDone }: { readonly of: ConsoleToke
         label="Remove"
         of={name}
         isFinal
-        act={() => ask(({ console }) => console.removeToken({ params }))}
+        act={({ console }) => console.removeToken({ params })}
         did="removed"
         onDone={onDone}
       />
